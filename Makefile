@@ -1,0 +1,153 @@
+# Prong. `make help` lists the targets.
+#
+# Two link sets from one tree: build/$(BUILD)/prong from src/{SERVER}, build/$(BUILD)/prong-zygote from
+# src/{ISOLATED}. base and ipc are compiled once for each, because the sanitizers differ.
+
+VERSION := 0.1.0
+BUILD ?= release
+PREFIX ?= /usr/local
+B := build/$(BUILD)
+PYTHON ?= /usr/bin/python3
+
+SERVER   := base ipc thread jobs state pool http sched api
+ISOLATED := base ipc kernel worker zygote
+KERNELS  := $(patsubst src/kernel/builtin/%.c,$(B)/kernels/%.so,$(wildcard src/kernel/builtin/*.c))
+
+WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
+	-Wwrite-strings -Wvla -Wcast-qual -Wundef -Wformat=2 -Wconversion $(if $(DEV),-Werror)
+HARDENING := -fstack-protector-strong -fstack-clash-protection -D_FORTIFY_SOURCE=2 -fcf-protection
+CPPFLAGS += -D_GNU_SOURCE -Isrc -Iinclude -DPRONG_VERSION='"$(VERSION)"'
+COMMON   := -std=gnu11 -g -fPIC $(WARNINGS) -MMD -MP
+LINK     := -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--as-needed
+
+MODE_release := -O2 $(HARDENING)
+MODE_debug   := -O0 -DPRONG_DEBUG
+MODE_asan    := -O1 -DPRONG_DEBUG -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+MODE_tsan    := -O1 -DPRONG_DEBUG
+ifeq ($(MODE_$(BUILD)),)
+$(error BUILD is release, debug, asan or tsan, not '$(BUILD)')
+endif
+# Only the server has threads: ThreadSanitizer has nothing to find on the other side of the wall.
+SERVER_FLAGS   := $(MODE_$(BUILD)) $(if $(filter tsan,$(BUILD)),-fsanitize=thread)
+ISOLATED_FLAGS := $(MODE_$(BUILD))
+KERNEL_FLAGS   := $(filter-out -O1 -O2,$(MODE_$(BUILD))) -O3 -ffp-contract=off -fvisibility=hidden
+SERVER_LIBS    := -lmicrohttpd -ljansson -lm -pthread
+ISOLATED_LIBS  := -ldl -lm
+
+objects = $(patsubst src/%.c,$(B)/$(1)/%.o,$(foreach d,$(2),$(wildcard src/$(d)/*.c)))
+SERVER_OBJECTS   := $(call objects,server,$(SERVER)) $(B)/server/config.o $(B)/server/machine.o
+ISOLATED_OBJECTS := $(filter-out %/zygote/main.o,$(call objects,isolated,$(ISOLATED)))
+BUILD_ID := $(VERSION)-$(BUILD)-$(shell cat src/ipc/*.h include/prong/kernel.h | cksum | cut -d' ' -f1)
+
+.PHONY: all run check check-unit check-system bench soak lint format install uninstall clean help deps deps-check \
+	deps-lint deps-bench
+.DEFAULT_GOAL := all
+.SECONDARY:
+
+all: $(B)/prong $(B)/prong-zygote $(KERNELS) ## build the server, the zygote and the kernels
+
+$(B)/prong: $(B)/server/main.o $(B)/libserver.a
+	$(CC) $(SERVER_FLAGS) -pie $(LINK) $(LDFLAGS) -o $@ $^ $(SERVER_LIBS)
+$(B)/prong-zygote: $(B)/isolated/zygote/main.o $(B)/libisolated.a
+	$(CC) $(ISOLATED_FLAGS) -pie $(LINK) $(LDFLAGS) -o $@ $^ $(ISOLATED_LIBS)
+$(B)/libserver.a: $(SERVER_OBJECTS)
+	@rm -f $@
+	$(AR) rcs $@ $^
+$(B)/libisolated.a: $(ISOLATED_OBJECTS)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(B)/server/pool/receive.o $(B)/isolated/zygote/announce.o: CPPFLAGS += -DPRONG_BUILD_ID='"$(BUILD_ID)"'
+$(B)/server/%.o: src/%.c | deps
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(COMMON) $(SERVER_FLAGS) $(CFLAGS) -c -o $@ $<
+$(B)/isolated/%.o: src/%.c | deps
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(COMMON) $(ISOLATED_FLAGS) $(CFLAGS) -c -o $@ $<
+
+# A kernel sees include/prong/kernel.h and nothing of src/.
+$(B)/kernels/%.so: src/kernel/builtin/%.c | deps
+	@mkdir -p $(@D)
+	$(CC) -D_GNU_SOURCE -Iinclude $(COMMON) $(KERNEL_FLAGS) $(CFLAGS) -shared $(LINK) -o $@ $< $(LIBS_$*) -lm
+LIBS_mandelbrot := -lpng -lz
+
+run: all ## build and serve on http://127.0.0.1:8080 (ARGS="--workers 4 …")
+	@exec $(B)/prong --www www $(ARGS)
+
+# ---- tests ----------------------------------------------------------------------------------------
+UNIT := $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/*/*_test.c))
+TEST_KERNELS := $(patsubst tests/unit/zygote/kernels/%.c,$(B)/test-kernels/%.so,$(wildcard tests/unit/zygote/kernels/*.c))
+ISOLATED_TESTS := $(filter $(B)/tests/kernel/% $(B)/tests/worker/% $(B)/tests/zygote/%,$(UNIT))
+SERVER_TESTS := $(filter-out $(ISOLATED_TESTS),$(UNIT))
+
+$(B)/test-kernels/%.so: tests/unit/zygote/kernels/%.c | deps
+	@mkdir -p $(@D)
+	$(CC) -D_GNU_SOURCE -Iinclude $(COMMON) $(KERNEL_FLAGS) -shared -o $@ $<
+$(B)/tests/kernel/mock_host.o: tests/unit/kernel/mock_host.c | deps-check
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(COMMON) $(ISOLATED_FLAGS) -c -o $@ $<
+$(ISOLATED_TESTS): $(B)/tests/%: tests/unit/%.c $(B)/libisolated.a $(B)/tests/kernel/mock_host.o | deps-check
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(COMMON) $(ISOLATED_FLAGS) -o $@ $(filter %.c %mock_host.o,$^) \
+		$(wildcard src/kernel/builtin/$(patsubst %_test,%,$(@F)).c) $(B)/libisolated.a -lcmocka -lpng -lz $(ISOLATED_LIBS)
+$(SERVER_TESTS): $(B)/tests/%: tests/unit/%.c $(B)/libserver.a | deps-check
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(COMMON) $(SERVER_FLAGS) -o $@ $< $(B)/libserver.a -lcmocka $(SERVER_LIBS)
+
+TEST_ENV = PRONG_BUILD=$(BUILD) PRONG_DIR=$(CURDIR)/$(B) PRONG_ZYGOTE=$(CURDIR)/$(B)/prong-zygote \
+	PRONG_KERNELS=$(CURDIR)/$(B)/kernels PRONG_TEST_KERNELS=$(CURDIR)/$(B)/test-kernels PYTHONDONTWRITEBYTECODE=1
+PYTEST = $(TEST_ENV) $(PYTHON) -m pytest -q -p no:cacheprovider
+
+check: check-unit check-system ## unit, wall, system and fault tests
+check-unit: all $(UNIT) $(TEST_KERNELS) ## unit tests only
+	@$(TEST_ENV) sh tests/unit/run.sh $(UNIT)
+check-system: deps-check all $(TEST_KERNELS) ## wall, system and fault tests only (T=path or -k word)
+	$(PYTEST) $(or $(T),tests/wall tests/system tests/fault)
+soak: deps-check all ## the long rounds of the fault tests
+	PRONG_SOAK=1 $(PYTEST) tests/fault
+bench: deps-bench all ## the speed and memory table (ROWS="echo primes" for some)
+	@$(MAKE) --no-print-directory -C . $(B)/bench/bare $(B)/bench/copy
+	$(TEST_ENV) PRONG_BENCH=$(CURDIR)/$(B)/bench $(PYTHON) tests/bench/bench.py $(ROWS)
+$(B)/bench/%: tests/bench/%.c | deps
+	@mkdir -p $(@D)
+	$(CC) -D_GNU_SOURCE -std=gnu11 -O2 $(WARNINGS) -o $@ $< -lmicrohttpd -pthread
+
+# ---- the rest -------------------------------------------------------------------------------------
+lint: deps-lint ## format, static analysis, house rules
+	sh tests/wall/lint.sh
+format: ## put every C file into the house's form
+	clang-format -i $$(git ls-files '*.[ch]')
+
+install: all ## into $(DESTDIR)$(PREFIX)
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/prong $(DESTDIR)$(PREFIX)/lib/prong/kernels \
+		$(DESTDIR)$(PREFIX)/share/prong $(DESTDIR)$(PREFIX)/include/prong
+	install -m 755 $(B)/prong $(DESTDIR)$(PREFIX)/bin/
+	install -m 755 $(B)/prong-zygote $(DESTDIR)$(PREFIX)/libexec/prong/
+	install -m 644 $(KERNELS) $(DESTDIR)$(PREFIX)/lib/prong/kernels/
+	install -m 644 include/prong/kernel.h $(DESTDIR)$(PREFIX)/include/prong/
+	rm -rf $(DESTDIR)$(PREFIX)/share/prong/www
+	cp -R www $(DESTDIR)$(PREFIX)/share/prong/www
+uninstall: ## what install put there
+	rm -rf $(DESTDIR)$(PREFIX)/bin/prong $(DESTDIR)$(PREFIX)/libexec/prong $(DESTDIR)$(PREFIX)/lib/prong \
+		$(DESTDIR)$(PREFIX)/share/prong $(DESTDIR)$(PREFIX)/include/prong
+
+compile_commands.json: Makefile ## for editors and clang-tidy
+	@{ echo '['; sep=; for f in $$(git ls-files 'src/*.c'); do printf '%s{"directory":"%s","file":"%s","command":"%s"}' "$$sep" \
+		"$(CURDIR)" "$$f" "cc $(subst ",\\\",$(CPPFLAGS)) -std=gnu11 -c $$f"; sep=','; done; echo ']'; } > $@
+clean: ## remove build/
+	rm -rf build compile_commands.json
+help: ## this list
+	@awk -F':.*## ' '/^[a-z_.-]+:.*## /{printf "  make %-22s %s\n",$$1,$$2}' $(MAKEFILE_LIST)
+	@echo "  BUILD=release|debug|asan|tsan, PREFIX, DESTDIR, CFLAGS, LDFLAGS, DEV=1 (warnings are errors)"
+
+# Packages by Debian's names; each target asks only for what it needs and only when it is missing.
+deps:
+	@CC='$(CC)' sh tests/deps.sh build
+deps-check: deps
+	@CC='$(CC)' PYTHON='$(PYTHON)' sh tests/deps.sh check
+deps-bench: deps-check
+	@CC='$(CC)' PYTHON='$(PYTHON)' sh tests/deps.sh bench
+deps-lint:
+	@CC='$(CC)' PYTHON='$(PYTHON)' sh tests/deps.sh lint
+
+-include $(shell find build/$(BUILD) -name '*.d' 2>/dev/null)

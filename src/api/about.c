@@ -1,0 +1,130 @@
+#include <errno.h>
+
+#include "api/api.h"
+#include "base/clock.h"
+#include "base/parse.h"
+#include "state/metrics.h"
+
+void api_livez(struct request *r)
+{
+    respond_text(r, 200, request_query(r, "verbose") != NULL ? "[+] http ok\nok\n" : "ok\n");
+}
+
+void api_readyz(struct request *r)
+{
+    const char *why = sched_unready(api_of(r)->sched);
+    char text[200];
+
+    if (why == NULL) {
+        respond_text(r, 200,
+                     request_query(r, "verbose") != NULL
+                         ? "[+] http ok\n[+] workers ok\n[+] queue ok\nok\n"
+                         : "ok\n");
+        return;
+    }
+    (void)snprintf(text, sizeof(text), "%s\n", why);
+    respond_text(r, 503, text);
+    respond_header(r, "Retry-After", "1");
+}
+
+static json_t *worker_json(const struct sched_worker *w, uint64_t now_ns)
+{
+    const struct pool_worker *p = &w->worker;
+    json_t *json = json_pack("{s:i, s:s, s:s, s:I, s:I, s:f}", "pid", p->pid, "kind",
+                             p->kind == POOL_ORDINARY ? "ordinary" : "express", "state",
+                             w->is_busy ? "busy" : "idle", "tasks", (json_int_t)p->tasks,
+                             "rss_bytes", (json_int_t)p->rss_bytes, "age",
+                             (double)(now_ns - p->started_ns) / (double)CLOCK_NS_PER_S);
+
+    if (w->is_busy && *w->kernel != '\0') {
+        (void)json_object_set_new(json, "kernel", json_string(w->kernel));
+        (void)json_object_set_new(json, "job", json_string(w->job));
+        (void)json_object_set_new(json, "busy_ms",
+                                  json_integer((json_int_t)(w->busy_ns / CLOCK_NS_PER_MS)));
+        (void)json_object_set_new(
+            json, "progress",
+            json_pack("{s:I, s:I}", "done", (json_int_t)p->done, "total", (json_int_t)p->total));
+    }
+    return json;
+}
+
+static json_t *latency_json(enum metric m)
+{
+    return json_pack("{s:f, s:f}", "p50_ms",
+                     (double)metrics_quantile_ns(m, 0.5) / (double)CLOCK_NS_PER_MS, "p99_ms",
+                     (double)metrics_quantile_ns(m, 0.99) / (double)CLOCK_NS_PER_MS);
+}
+
+static json_t *queue_json(const struct sched_status *st)
+{
+    json_t *json = json_object();
+
+    for (int c = 0; c < QUEUE_CLASS_COUNT; c++)
+        (void)json_object_set_new(json, queue_class_names[c],
+                                  json_integer((json_int_t)st->queued[c]));
+    (void)json_object_set_new(json, "capacity", json_integer((json_int_t)st->queue_max));
+    return json;
+}
+
+void api_status(struct request *r)
+{
+    struct api *api = api_of(r);
+    struct sched_status *st = calloc(1, sizeof(*st));
+    uint64_t now_ns = clock_now_ns();
+    json_t *workers = json_array();
+
+    if (st == NULL) {
+        respond_problem(r, PROBLEM_NO_ROOM, NULL, "There is no memory for this. Ask again later.");
+        return;
+    }
+    sched_status(api->sched, st);
+    for (size_t i = 0; i < st->worker_count; i++)
+        (void)json_array_append_new(workers, worker_json(&st->workers[i], now_ns));
+    respond_json(
+        r, 200,
+        json_pack("{s:s, s:f, s:s, s:i, s:i, s:o, s:o, s:{s:i, s:i, s:f}, s:{s:o, s:o, s:o}}",
+                  "version", PRONG_VERSION, "uptime",
+                  (double)(now_ns - api->started_ns) / (double)CLOCK_NS_PER_S, "state",
+                  st->is_draining ? "draining"
+                  : st->is_ready  ? "ready"
+                                  : "starting",
+                  "pid", getpid(), "zygote_pid", st->zygote_pid, "workers", workers, "queue",
+                  queue_json(st), "compute", "running", (int)st->running, "tasks",
+                  (int)st->inflight, "backlog_s", (double)st->backlog_ns / (double)CLOCK_NS_PER_S,
+                  "latency", "http", latency_json(METRIC_HTTP_DURATION), "queue",
+                  latency_json(METRIC_JOB_QUEUE), "run", latency_json(METRIC_JOB_RUN)));
+    free(st);
+}
+
+void api_metrics(struct request *r)
+{
+    struct sched_status *st = calloc(1, sizeof(*st));
+    struct buf b;
+    size_t bytes;
+
+    if (st != NULL)
+        sched_status(api_of(r)->sched, st); /* which sets the gauges */
+    free(st);
+    buf_init(&b, 16 << 20);
+    metrics_render(&b);
+    if (buf_failed(&b) < 0) {
+        buf_release(&b);
+        respond_problem(r, PROBLEM_NO_ROOM, NULL, "There is no memory for this. Ask again later.");
+        return;
+    }
+    bytes = b.size;
+    respond_bytes(r, 200, "text/plain; version=0.0.4; charset=utf-8", buf_take(&b), bytes);
+}
+
+void api_worker_delete(struct request *r)
+{
+    int64_t pid;
+
+    if (parse_i64(r->parts[0], &pid) < 0 || pid <= 0 || pid > INT32_MAX ||
+        sched_kill_worker(api_of(r)->sched, (int)pid) < 0) {
+        respond_problem(r, PROBLEM_NOT_FOUND, NULL,
+                        "No worker has this pid. GET /status lists them.");
+        return;
+    }
+    respond_empty(r, 204);
+}

@@ -1,0 +1,54 @@
+/*
+ * F5. The HTTP contract: from requests to the scheduler and the shared state, and back. routes.c is the whole of
+ * it on one screen; each other file is one part of the contract.
+ *
+ * May use everything below. Handlers run on pool threads and never wait: what takes time is parked.
+ */
+#ifndef API_API_H
+#define API_API_H
+
+#include "http/response.h"
+#include "http/server.h"
+#include "sched/sched.h"
+#include "state/kv.h"
+
+struct api_config {
+    uint64_t timeout_ns;   /* of a request for compute; Prong-Timeout may only shorten it */
+    size_t json_bytes_max; /* of a JSON body */
+    size_t raw_bytes_max;  /* of a raw body */
+};
+
+struct api {
+    struct api_config config;
+    struct sched *sched;
+    struct kv *kv;
+    uint64_t started_ns; /* monotonic */
+};
+
+/* The route table. */
+struct router api_router(void);
+
+static inline struct api *api_of(const struct request *r)
+{
+    return r->app;
+}
+
+/* One handler per endpoint; `begin`s are named so. */
+void api_catalog(struct request *r);
+void api_compute_begin(struct request *r);
+void api_compute(struct request *r);
+void api_state_list(struct request *r);
+void api_state_get(struct request *r);
+void api_state_put(struct request *r);
+void api_state_add(struct request *r);
+void api_state_delete(struct request *r);
+void api_livez(struct request *r);
+void api_readyz(struct request *r);
+void api_status(struct request *r);
+void api_metrics(struct request *r);
+void api_worker_delete(struct request *r);
+
+/* The body as JSON; NULL after having answered 400 or 415. An absent body is `absent` (may be NULL: 400). */
+json_t *api_json_body(struct request *r, const char *absent);
+
+#endif

@@ -1,0 +1,16 @@
+/*
+ * Ground floor. File descriptors: every one is close-on-exec from birth.
+ */
+#ifndef BASE_FD_H
+#define BASE_FD_H
+
+#include <stddef.h>
+
+/* Reads a small file such as those of /proc and /sys into `out`, NUL-terminated and cut at
+ * capacity - 1. The bytes read, or negative errno. */
+int fd_read_file(const char *path, char *out, size_t capacity);
+
+/* Raises the soft limit of open files to at least `wanted` if the hard limit allows. What it is now. */
+size_t fd_limit_raise(size_t wanted);
+
+#endif

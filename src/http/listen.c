@@ -1,0 +1,127 @@
+#include "http/listen.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/check.h"
+#include "base/parse.h"
+
+enum { HOST_BYTES = 256 };
+
+/* Splits "host:port"; the brackets of "[::1]:80" go. */
+static int split(const char *where, char *host, size_t capacity, char *port, size_t port_capacity)
+{
+    const char *colon = strrchr(where, ':');
+    size_t n = colon == NULL ? 0 : (size_t)(colon - where);
+    uint64_t number;
+
+    if (n >= 2 && where[0] == '[' && where[n - 1] == ']') {
+        where++;
+        n -= 2;
+    } else if (n > 0 && memchr(where, ':', n) != NULL) {
+        return -EINVAL;
+    }
+    if (n == 0 || n >= capacity || parse_u64(colon + 1, &number) < 0 || number > 65535)
+        return -EINVAL;
+    memcpy(host, where, n);
+    host[n] = '\0';
+    (void)snprintf(port, port_capacity, "%u", (unsigned)number);
+    return 0;
+}
+
+static bool is_loopback(const struct sockaddr *address)
+{
+    const struct sockaddr_in *v4 = (const void *)address;
+    const struct sockaddr_in6 *v6 = (const void *)address;
+
+    if (address->sa_family == AF_INET)
+        return (ntohl(v4->sin_addr.s_addr) >> 24) == 127;
+    return address->sa_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
+}
+
+static int open_socket(const struct addrinfo *ai)
+{
+    CLEANUP_FD int fd =
+        socket(ai->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, ai->ai_protocol);
+    const int on = 1;
+
+    if (fd < 0)
+        return -errno;
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
+        bind(fd, ai->ai_addr, ai->ai_addrlen) < 0 || listen(fd, SOMAXCONN) < 0)
+        return -errno;
+    return take_fd(&fd);
+}
+
+static int describe(int fd, char *url, size_t url_bytes)
+{
+    struct sockaddr_storage address;
+    socklen_t bytes = sizeof(address);
+    const struct sockaddr_in *v4 = (const void *)&address;
+    const struct sockaddr_in6 *v6 = (const void *)&address;
+    char text[INET6_ADDRSTRLEN] = "";
+
+    if (getsockname(fd, (struct sockaddr *)&address, &bytes) < 0)
+        return -errno;
+    if (address.ss_family == AF_INET) {
+        (void)inet_ntop(AF_INET, &v4->sin_addr, text, sizeof(text));
+        (void)snprintf(url, url_bytes, "http://%s:%u", text, ntohs(v4->sin_port));
+    } else {
+        (void)inet_ntop(AF_INET6, &v6->sin6_addr, text, sizeof(text));
+        (void)snprintf(url, url_bytes, "http://[%s]:%u", text, ntohs(v6->sin6_port));
+    }
+    return 0;
+}
+
+/* A name may stand for several addresses; IPv4 is tried first, since that is where people look for
+ * "localhost". */
+static int open_first(const struct addrinfo *list, bool insecure)
+{
+    static const int families[] = {AF_INET, AF_INET6};
+    int fd = -EADDRNOTAVAIL;
+
+    for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
+        for (const struct addrinfo *ai = list; ai != NULL && fd < 0; ai = ai->ai_next) {
+            if (ai->ai_family != families[i])
+                continue;
+            fd = insecure || is_loopback(ai->ai_addr) ? open_socket(ai) : -EACCES;
+        }
+    }
+    return fd;
+}
+
+int listen_open(const char *where, bool insecure, int *ret_fd, char *url, size_t url_bytes,
+                struct err *err)
+{
+    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
+    char host[HOST_BYTES], port[8];
+    struct addrinfo *list;
+    int fd, rc;
+
+    if (split(where, host, sizeof(host), port, sizeof(port)) < 0)
+        return err_set(err, -EINVAL,
+                       "cannot listen on \"%s\": write it as 127.0.0.1:8080 or [::1]:8080", where);
+    rc = getaddrinfo(host, port, &hints, &list);
+    if (rc != 0)
+        return err_set(err, -EINVAL, "cannot listen on \"%s\": %s", where, gai_strerror(rc));
+    fd = open_first(list, insecure);
+    freeaddrinfo(list);
+    if (fd == -EACCES)
+        return err_set(err, fd,
+                       "will not listen on \"%s\": anyone who reaches it could run code here; "
+                       "use a loopback address or --insecure",
+                       where);
+    if (fd < 0)
+        return err_set(err, fd, "cannot listen on \"%s\": %s", where, strerror(-fd));
+    rc = describe(fd, url, url_bytes);
+    if (rc < 0) {
+        (void)close(fd);
+        return err_set(err, rc, "cannot listen on \"%s\": %s", where, strerror(-rc));
+    }
+    *ret_fd = fd;
+    return 0;
+}

@@ -1,0 +1,167 @@
+#include "http/request.h"
+
+#include <errno.h>
+#include <microhttpd.h>
+#include <strings.h>
+
+#include "base/check.h"
+#include "base/parse.h"
+#include "state/metrics.h"
+
+const char *const http_method_names[HTTP_METHOD_COUNT] = {
+    [HTTP_GET] = "GET", [HTTP_HEAD] = "HEAD",     [HTTP_POST] = "POST",
+    [HTTP_PUT] = "PUT", [HTTP_DELETE] = "DELETE", [HTTP_OPTIONS] = "OPTIONS",
+};
+
+const char *request_header(const struct request *r, const char *name)
+{
+    return MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, name);
+}
+
+void request_media_type(const struct request *r, char *out, size_t capacity)
+{
+    const char *value = request_header(r, "Content-Type");
+    size_t n = value == NULL ? 0 : strcspn(value, "; \t");
+
+    if (n >= capacity)
+        n = 0;
+    for (size_t i = 0; i < n; i++)
+        out[i] = value[i] >= 'A' && value[i] <= 'Z' ? (char)(value[i] | 0x20) : value[i];
+    out[n] = '\0';
+}
+
+struct query_visit {
+    int (*each)(void *arg, const char *name, const char *value);
+    void *arg;
+    int rc;
+};
+
+static enum MHD_Result visit_query(void *arg, enum MHD_ValueKind kind, const char *name,
+                                   size_t name_bytes, const char *value, size_t value_bytes)
+{
+    struct query_visit *visit = arg;
+
+    (void)kind;
+    if (strlen(name) != name_bytes || (value != NULL && strlen(value) != value_bytes))
+        visit->rc = -EINVAL;
+    else
+        visit->rc = visit->each(visit->arg, name, value == NULL ? "" : value);
+    return visit->rc == 0 ? MHD_YES : MHD_NO;
+}
+
+int request_each_query(const struct request *r,
+                       int (*each)(void *arg, const char *name, const char *value), void *arg)
+{
+    struct query_visit visit = {.each = each, .arg = arg};
+
+    (void)MHD_get_connection_values_n(r->connection, MHD_GET_ARGUMENT_KIND, visit_query, &visit);
+    return visit.rc;
+}
+
+struct query_search {
+    const char *name, *value;
+};
+
+static int match_query(void *arg, const char *name, const char *value)
+{
+    struct query_search *search = arg;
+
+    if (strcmp(name, search->name) != 0)
+        return 0;
+    search->value = value;
+    return 1;
+}
+
+const char *request_query(const struct request *r, const char *name)
+{
+    struct query_search search = {.name = name};
+
+    (void)request_each_query(r, match_query, &search);
+    return search.value;
+}
+
+/* How exactly a range of Accept names the type: 0 not at all, 1 by a star-slash-star, 2 by its first half, 3 in full. */
+static int range_fit(const char *range, size_t n, const char *media_type)
+{
+    size_t half = strcspn(media_type, "/");
+
+    if (n == 3 && memcmp(range, "*/*", 3) == 0)
+        return 1;
+    if (n == half + 2 && strncasecmp(range, media_type, half) == 0 &&
+        memcmp(range + half, "/*", 2) == 0)
+        return 2;
+    return n == strlen(media_type) && strncasecmp(range, media_type, n) == 0 ? 3 : 0;
+}
+
+/* Whether the parameters behind a range say q=0, in any spelling. */
+static bool refuses(const char *params, size_t n)
+{
+    const char *end = params + n;
+
+    for (const char *p = params; p < end; p++) {
+        if (*p != ';')
+            continue;
+        do
+            p++;
+        while (p < end && (*p == ' ' || *p == '\t'));
+        if (end - p < 3 || strncasecmp(p, "q=0", 3) != 0)
+            continue;
+        p += 3;
+        while (p < end && (*p == '.' || *p == '0'))
+            p++;
+        return p == end || *p < '1' || *p > '9';
+    }
+    return false;
+}
+
+bool request_accepts(const struct request *r, const char *media_type)
+{
+    const char *p = request_header(r, "Accept");
+    bool accepted = false;
+    int best = 0;
+
+    if (p == NULL)
+        return true;
+    while (*p != '\0') {
+        size_t element, range;
+        p += strspn(p, ", \t");
+        element = strcspn(p, ",");
+        range = MIN(element, strcspn(p, "; \t"));
+        if (range > 0 && range_fit(p, range, media_type) > best) {
+            best = range_fit(p, range, media_type);
+            accepted = !refuses(p + range, element - range);
+        }
+        p += element;
+    }
+    return accepted;
+}
+
+uint64_t request_content_length(const struct request *r)
+{
+    return r->content_length;
+}
+
+int request_socket(const struct request *r)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(r->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+
+    return info == NULL ? -1 : info->connect_fd;
+}
+
+bool request_park(struct request *r, void (*resumed)(struct request *r))
+{
+    CHECK(r->resumed == NULL);
+    r->resumed = resumed;
+    if (!park_suspend(r->park.lot, &r->park, r->connection)) {
+        r->resumed = NULL;
+        return false;
+    }
+    metrics_add(METRIC_HTTP_PARKED, 0, 1);
+    return true;
+}
+
+void request_unpark(struct request *r)
+{
+    CHECK(park_resume(&r->park));
+}

@@ -1,0 +1,116 @@
+/*
+ * F3. One HTTP request, from its first header byte to its last answer byte.
+ *
+ * May use base, thread, state and libmicrohttpd. Knows no route, no kernel, no scheduler: what a request
+ * means is decided by the handlers of the route table, which the floor above hands down (http/router.h).
+ *
+ * A request belongs to its pool thread: everything here is called there, and nowhere else. While it is
+ * parked no thread touches it, except request_unpark. It dies after its answer has been sent or its
+ * connection has gone, and `release` is called then, whatever happened before.
+ */
+#ifndef HTTP_REQUEST_H
+#define HTTP_REQUEST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/id.h"
+#include "http/park.h"
+
+struct MHD_Connection;
+struct MHD_Response;
+struct route;
+struct server;
+struct static_file;
+
+enum http_method {
+    HTTP_GET,
+    HTTP_HEAD,
+    HTTP_POST,
+    HTTP_PUT,
+    HTTP_DELETE,
+    HTTP_OPTIONS,
+    HTTP_METHOD_COUNT
+};
+extern const char *const http_method_names[HTTP_METHOD_COUNT];
+
+enum {
+    REQUEST_PATH_PARTS_MAX = 4, /* {names} in one route */
+    REQUEST_ADDRESS_BYTES = 64,
+    REQUEST_TEXT_BYTES = 640, /* of its texts in the struct itself; longer ones are allocated */
+};
+
+/* Where the body goes, if not into `body`: the floor above may have better memory for it. `write` is given
+ * each piece in order, and answers 0 or a negative errno, after which the request must have a response. */
+struct request_sink {
+    int (*write)(void *arg, const void *data, size_t bytes);
+    void *arg;
+};
+
+struct request {
+    struct id id; /* X-Request-Id: of this server, never the client's */
+    enum http_method method;
+    const char *path;                          /* decoded, without the query */
+    const char *target;                        /* the same as it came, not decoded */
+    const struct route *route;                 /* NULL while unknown */
+    const char *parts[REQUEST_PATH_PARTS_MAX]; /* the route's {names}, in order; never empty */
+    struct buf body;                           /* complete when the route's `handle` is called */
+    uint64_t body_bytes;                       /* of either body or sink */
+    struct request_sink sink;                  /* set by `begin`, or write == NULL */
+    uint64_t client;                           /* key of the client's address, for fairness */
+    char address[REQUEST_ADDRESS_BYTES];       /* for logs */
+    uint64_t start_ns;                         /* monotonic, of the first header */
+    void *app;                                 /* server_config.app */
+    void *context;                             /* the handler's own */
+    void (*release)(struct request *r);        /* frees context; may be NULL */
+    void (*resumed)(struct request *r); /* what runs after request_unpark, on the pool thread */
+    struct park park;
+    /* what follows is http's own */
+    struct server *server;
+    struct MHD_Connection *connection;
+    struct MHD_Response *response;  /* NULL until answered, or when `file` is the answer */
+    const struct static_file *file; /* the answer, shared with other requests */
+    uint64_t content_length;        /* UINT64_MAX when chunked or absent */
+    unsigned status;
+    unsigned allowed; /* methods of this path, when no route fits */
+    bool begun, queued, must_close;
+    bool is_chunked, expects_continue;
+    struct request *next; /* among the spare ones */
+    char *text;           /* target, path and parts */
+    size_t text_bytes;
+    char own_text[REQUEST_TEXT_BYTES];
+};
+
+/* A header of the request, by name without regard to case; NULL when absent. Valid while r is. */
+const char *request_header(const struct request *r, const char *name);
+
+/* Content-Type without its parameters, lower case, into `out`; "" when absent or too long. */
+void request_media_type(const struct request *r, char *out, size_t capacity);
+
+/* Calls `each` for every query argument in order, decoded; `value` is "" when there was no '='. Stops
+ * and returns the first nonzero that `each` returns. -EINVAL when one holds a NUL. */
+int request_each_query(const struct request *r,
+                       int (*each)(void *arg, const char *name, const char *value), void *arg);
+
+/* One query argument; NULL when absent. */
+const char *request_query(const struct request *r, const char *name);
+
+/* Whether the client would take this media type, by Accept (absent: anything). */
+bool request_accepts(const struct request *r, const char *media_type);
+
+/* The content length announced, or UINT64_MAX when chunked or absent. */
+uint64_t request_content_length(const struct request *r);
+
+/* The socket, for watching whether the client leaves; only while parked or in a handler. */
+int request_socket(const struct request *r);
+
+/* Suspends the request until somebody calls request_unpark; then `resumed` is called on the pool thread.
+ * False when the server is draining: answer 503 instead. Publish r to other threads only after this. */
+bool request_park(struct request *r, void (*resumed)(struct request *r));
+
+/* From any thread, exactly once for each request_park: r must not be touched afterwards. */
+void request_unpark(struct request *r);
+
+#endif

@@ -1,0 +1,55 @@
+/*
+ * F3. Answers. Each function gives the request its one response; headers are added after it. What leaves
+ * here is complete: security headers, X-Request-Id and Cache-Control are put on by the server.
+ */
+#ifndef HTTP_RESPONSE_H
+#define HTTP_RESPONSE_H
+
+#include <jansson.h>
+
+#include "http/request.h"
+
+/* Every error of ours has a name, which is the fragment of its type: "/docs#queue-full". */
+enum problem_name {
+#define PROBLEM(name, status, text, title) PROBLEM_##name,
+#include "http/problems.def"
+#undef PROBLEM
+    PROBLEM_COUNT
+};
+
+/* `json` is stolen. */
+void respond_json(struct request *r, unsigned status, json_t *json);
+
+void respond_text(struct request *r, unsigned status, const char *text);
+
+/* Without a body: 204, 304. */
+void respond_empty(struct request *r, unsigned status);
+
+/* `data` is malloc'd and taken, also when this fails (the request is then answered 500). */
+void respond_bytes(struct request *r, unsigned status, const char *media_type, void *take_data,
+                   size_t bytes);
+
+/* An answer whose bytes live elsewhere until `release(arg)` is called, on any thread. */
+void respond_borrowed(struct request *r, unsigned status, const char *media_type, const void *data,
+                      size_t bytes, void (*release)(void *arg), void *arg);
+
+/* application/problem+json, or one plain line when the client accepts only text. `detail` is a sentence
+ * that says what to do. `extra` (stolen, may be NULL) holds members that help a program. */
+void respond_problem(struct request *r, enum problem_name name, json_t *extra, const char *detail,
+                     ...) PRINTF_LIKE(4, 5);
+
+/* The same as an object, for places that are no answer, such as an event: {"type","title","status",
+ * "detail", …extra}. `extra` is stolen. NULL when out of memory. */
+json_t *problem_object(enum problem_name name, json_t *extra, const char *detail);
+
+/* Adds a header to the response that r has. The value must be ours, never the client's bytes. */
+void respond_header(struct request *r, const char *name, const char *value);
+void respond_header_printf(struct request *r, const char *name, const char *format, ...)
+    PRINTF_LIKE(3, 4);
+
+/* Adds what every answer carries. The server calls it, once, before the answer leaves. */
+void response_complete(struct request *r, bool closing);
+
+bool request_is_answered(const struct request *r);
+
+#endif

@@ -1,0 +1,105 @@
+#include "http/router.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "http/target.h"
+
+enum { SEGMENTS_MAX = 8 };
+
+struct segments {
+    const char *text[SEGMENTS_MAX]; /* decoded */
+    size_t count;
+};
+
+/* False when there are more than any route has, or they do not fit. */
+static bool split(struct segments *s, const char *path, char *storage, size_t storage_bytes)
+{
+    s->count = 0;
+    while (*path == '/') {
+        size_t raw = strcspn(++path, "/");
+        ssize_t n = target_decode(path, raw, storage, storage_bytes);
+        if (n < 0 || s->count == SEGMENTS_MAX)
+            return false;
+        s->text[s->count++] = storage;
+        storage += n + 1;
+        storage_bytes -= (size_t)n + 1;
+        path += raw;
+    }
+    return *path == '\0';
+}
+
+/* Whether the pattern fits; its {names} go to `parts`. */
+static bool matches(const char *pattern, const struct segments *s, const char **parts)
+{
+    size_t part = 0;
+    size_t i = 0;
+
+    for (; *pattern == '/'; i++) {
+        size_t n = strcspn(++pattern, "/");
+        if (i == s->count)
+            return false;
+        if (*pattern == '{') {
+            if (s->text[i][0] == '\0')
+                return false;
+            CHECK(part < REQUEST_PATH_PARTS_MAX);
+            parts[part++] = s->text[i];
+        } else if (strncmp(pattern, s->text[i], n) != 0 || s->text[i][n] != '\0') {
+            return false;
+        }
+        pattern += n;
+    }
+    return i == s->count;
+}
+
+static bool serves(const struct route *route, enum http_method method)
+{
+    return route->method == method || (route->method == HTTP_GET && method == HTTP_HEAD);
+}
+
+static unsigned methods_of(const struct route *route)
+{
+    unsigned bits = 1u << route->method | 1u << HTTP_OPTIONS;
+
+    return route->method == HTTP_GET ? bits | 1u << HTTP_HEAD : bits;
+}
+
+const struct route *router_find(const struct router *router, enum http_method method,
+                                const char *path, const char **ret_parts, char *storage,
+                                size_t storage_bytes, unsigned *ret_allowed)
+{
+    const char *parts[REQUEST_PATH_PARTS_MAX] = {NULL};
+    struct segments segments;
+    unsigned allowed = 0;
+
+    *ret_allowed = 0;
+    if (!split(&segments, path, storage, storage_bytes))
+        return NULL;
+    for (size_t i = 0; i < router->count; i++) {
+        const struct route *route = &router->routes[i];
+        if (!matches(route->pattern, &segments, parts))
+            continue;
+        if (serves(route, method)) {
+            memcpy(ret_parts, parts, sizeof(parts));
+            return route;
+        }
+        allowed |= methods_of(route);
+    }
+    *ret_allowed = allowed;
+    return NULL;
+}
+
+void router_allow_text(unsigned allowed, char *out, size_t capacity)
+{
+    size_t n = 0;
+
+    CHECK(capacity > 0);
+    out[0] = '\0';
+    for (unsigned i = 0; i < HTTP_METHOD_COUNT; i++) {
+        if ((allowed & 1u << i) == 0 || n >= capacity)
+            continue;
+        n += (size_t)snprintf(out + n, capacity - n, "%s%s", n > 0 ? ", " : "",
+                              http_method_names[i]);
+    }
+}

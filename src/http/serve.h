@@ -1,0 +1,67 @@
+/*
+ * F3, http's own. The callbacks of libmicrohttpd: how one request goes from its first line to its end. All
+ * run on the pool thread of its connection.
+ *
+ * libmicrohttpd calls the handler once when the headers are here, once for each piece of the body, and once
+ * at the end; after a resume it calls as it did before. An answer in the first call closes the connection,
+ * so it is given there only to refuse a body; all others wait for the last call.
+ */
+#ifndef HTTP_SERVE_H
+#define HTTP_SERVE_H
+
+#include <microhttpd.h>
+#include <stdatomic.h>
+
+#include "base/hash.h"
+#include "http/server.h"
+#include "http/static.h"
+
+/* What one pool thread keeps. Only that thread changes it; the count is read by server_wait_idle. */
+struct seat {
+    _Alignas(64) _Atomic size_t in_flight;
+    struct request *spare;
+    size_t spares;
+    struct seat *next; /* of the server's list, under idle_lock */
+};
+
+struct server {
+    struct server_config config;
+    struct MHD_Daemon *daemon;
+    struct MHD_Response *failure; /* for when there is no memory for another */
+    struct static_files *files;   /* NULL without www */
+    struct park_lot lot;
+    struct hash_key client_key;
+    int *route_labels; /* of the metrics, in the order of the routes */
+    int static_label, unmatched_label;
+    _Atomic bool draining;
+    struct lock idle_lock;
+    pthread_cond_t idle;
+    struct seat *seats;
+    _Atomic size_t connections;
+    int listen_fd;    /* libmicrohttpd's; server_drain puts something else in its place */
+    int quiet_fds[2]; /* a socket pair that nothing is ever sent through */
+    _Atomic bool shut;
+    char url[128];
+};
+
+/* The request line has come: MHD_OPTION_URI_LOG_CALLBACK. What it returns is the handler's *context. */
+void *serve_arrive(void *server, const char *uri, struct MHD_Connection *connection);
+
+/* The handler. */
+enum MHD_Result serve_call(void *server, struct MHD_Connection *connection, const char *url,
+                           const char *method, const char *version, const char *data,
+                           size_t *data_bytes, void **context);
+
+/* The answer is sent or the connection gone: MHD_OPTION_NOTIFY_COMPLETED. */
+void serve_complete(void *server, struct MHD_Connection *connection, void **context,
+                    enum MHD_RequestTerminationCode why);
+
+/* MHD_OPTION_NOTIFY_CONNECTION, and the policy that lets nobody in while the server drains. */
+void serve_connection(void *server, struct MHD_Connection *connection, void **context,
+                      enum MHD_ConnectionNotificationCode what);
+enum MHD_Result serve_admit(void *server, const struct sockaddr *address, socklen_t bytes);
+
+/* Puts the listening socket out of libmicrohttpd's sight as soon as that is safe. */
+void server_shut_listener(struct server *s);
+
+#endif

@@ -1,0 +1,284 @@
+#include "http/server.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "http/listen.h"
+#include "http/serve.h"
+#include "state/metrics.h"
+
+enum {
+    MEMORY_BYTES_PER_CONNECTION = 64 << 10, /* its half is about the largest header block */
+    FDS_RESERVED = 64,                      /* for all that is no connection */
+    OPTIONS_MAX = 16,
+};
+
+/* What must never happen has happened inside libmicrohttpd. Its code goes on as if this did not return
+ * (compiled with __builtin_unreachable behind the call), so it must not. */
+static void panic(void *arg, const char *file, unsigned line, const char *reason)
+{
+    (void)arg;
+    log_error("libmicrohttpd: %s (%s:%u)", reason == NULL ? "no reason" : reason, file, line);
+    abort();
+}
+
+static void log_library(void *arg, const char *format, va_list args) PRINTF_LIKE(2, 0);
+static void log_library(void *arg, const char *format, va_list args)
+{
+    char text[512];
+    size_t n;
+
+    (void)arg;
+    (void)vsnprintf(text, sizeof(text), format, args);
+    n = strcspn(text, "\n");
+    text[n] = '\0';
+    log_warning("libmicrohttpd: %s", text);
+}
+
+/* On libmicrohttpd's varargs a pointer to a function travels as void *. */
+static void *as_pointer(void (*function)(void))
+{
+    union {
+        void (*in)(void);
+        void *out;
+    } u = {.in = function};
+
+    return u.out;
+}
+
+#define FUNCTION(f) as_pointer((void (*)(void))(f))
+
+static int start_daemon(struct server *s, struct err *err)
+{
+    struct MHD_OptionItem options[OPTIONS_MAX];
+    size_t n = 0;
+
+#define OPTION(name, number, pointer)                                                              \
+    options[n++] =                                                                                 \
+        (struct MHD_OptionItem) {MHD_OPTION_##name, (intptr_t)(number), (pointer)}
+    OPTION(URI_LOG_CALLBACK, FUNCTION(serve_arrive), s);
+    OPTION(NOTIFY_COMPLETED, FUNCTION(serve_complete), s);
+    OPTION(NOTIFY_CONNECTION, FUNCTION(serve_connection), s);
+    OPTION(LISTEN_SOCKET, s->listen_fd, NULL);
+    OPTION(CONNECTION_LIMIT, s->config.connections, NULL);
+    OPTION(CONNECTION_TIMEOUT, MAX(s->config.idle_ns / CLOCK_NS_PER_S, 1ULL), NULL);
+    OPTION(CONNECTION_MEMORY_LIMIT, MEMORY_BYTES_PER_CONNECTION, NULL);
+    if (s->config.threads > 1)
+        OPTION(THREAD_POOL_SIZE, s->config.threads, NULL);
+    OPTION(END, 0, NULL);
+#undef OPTION
+    CHECK(n <= OPTIONS_MAX);
+    MHD_set_panic_func(panic, NULL);
+    s->daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME |
+                                     MHD_USE_ITC | MHD_USE_ERROR_LOG,
+                                 0, serve_admit, s, serve_call, s, MHD_OPTION_EXTERNAL_LOGGER,
+                                 log_library, NULL, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
+    if (s->daemon == NULL)
+        return err_set(err, -EIO, "libmicrohttpd does not start on %s", s->url);
+    return 0;
+}
+
+/* A thread that has all its connections stops to accept, and one without a file descriptor spins: so there
+ * are always more of these. */
+static int check_limits(struct server *s, struct err *err)
+{
+    struct server_config *c = &s->config;
+    size_t fds = fd_limit_raise(c->connections + (size_t)FDS_RESERVED);
+
+    if (c->threads < 1 || c->connections < 4 * c->threads)
+        return err_set(err, -EINVAL,
+                       "%u connections are too few for %u threads: give at least 4 to each",
+                       c->connections, c->threads);
+    if (fds < FDS_RESERVED + 4 * (size_t)c->threads)
+        return err_set(err, -EMFILE, "only %zu files may be open: raise ulimit -n", fds);
+    if (fds < c->connections + (size_t)FDS_RESERVED) {
+        c->connections = (unsigned)(fds - FDS_RESERVED);
+        log_warning("at most %u connections, since only %zu files may be open", c->connections,
+                    fds);
+    }
+    return 0;
+}
+
+static int label_routes(struct server *s)
+{
+    const struct router *router = &s->config.router;
+
+    s->route_labels = calloc(MAX(router->count, (size_t)1), sizeof(*s->route_labels));
+    if (s->route_labels == NULL)
+        return -ENOMEM;
+    for (size_t i = 0; i < router->count; i++) {
+        s->route_labels[i] = metrics_label(METRIC_HTTP_REQUESTS, router->routes[i].pattern);
+        if (s->route_labels[i] < 0)
+            return s->route_labels[i];
+    }
+    s->static_label = metrics_label(METRIC_HTTP_REQUESTS, "static");
+    s->unmatched_label = metrics_label(METRIC_HTTP_REQUESTS, "unmatched");
+    return MIN(MIN(s->static_label, s->unmatched_label), 0);
+}
+
+static struct server *server_new(const struct server_config *config)
+{
+    struct server *s = calloc(1, sizeof(*s));
+    pthread_condattr_t attr;
+
+    if (s == NULL)
+        return NULL;
+    s->config = *config;
+    s->listen_fd = s->quiet_fds[0] = s->quiet_fds[1] = -1;
+    s->client_key = hash_key_new();
+    park_lot_init(&s->lot);
+    lock_init(&s->idle_lock, LOCK_LIMITS);
+    CHECK(pthread_condattr_init(&attr) == 0);
+    CHECK(pthread_condattr_setclock(&attr, CLOCK_MONOTONIC) == 0);
+    CHECK(pthread_cond_init(&s->idle, &attr) == 0);
+    CHECK(pthread_condattr_destroy(&attr) == 0);
+    return s;
+}
+
+static void free_seats(struct seat *seats)
+{
+    while (seats != NULL) {
+        struct seat *seat = seats;
+        seats = seat->next;
+        while (seat->spare != NULL) {
+            struct request *r = seat->spare;
+            seat->spare = r->next;
+            free(r);
+        }
+        free(seat);
+    }
+}
+
+static struct server *server_free(struct server *s)
+{
+    free_seats(s->seats);
+    (void)static_files_free(s->files);
+    if (s->failure != NULL)
+        MHD_destroy_response(s->failure);
+    check_close_fd(&s->listen_fd);
+    check_close_fd(&s->quiet_fds[0]);
+    check_close_fd(&s->quiet_fds[1]);
+    CHECK(pthread_cond_destroy(&s->idle) == 0);
+    lock_release(&s->idle_lock);
+    park_lot_release(&s->lot);
+    free(s->route_labels);
+    free(s);
+    return NULL;
+}
+
+static int prepare(struct server *s, struct err *err)
+{
+    int rc = check_limits(s, err);
+
+    if (rc == 0 && s->config.www != NULL)
+        rc = static_files_new(&s->files, s->config.www, err);
+    if (rc < 0)
+        return rc;
+    s->failure = MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
+    if (s->failure == NULL || label_routes(s) < 0)
+        return err_set(err, -ENOMEM, "no memory for the HTTP server");
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, s->quiet_fds) < 0)
+        return err_set(err, -errno, "no socket for the HTTP server: %s", strerror(errno));
+    rc = listen_open(s->config.listen, s->config.insecure, &s->listen_fd, s->url, sizeof(s->url),
+                     err);
+    if (rc < 0)
+        return rc;
+    (void)signal(SIGPIPE, SIG_IGN); /* a client that leaves is not worth a process */
+    return start_daemon(s, err);
+}
+
+int server_start(struct server **ret, const struct server_config *config, struct err *err)
+{
+    struct server *s = server_new(config);
+    int rc;
+
+    if (s == NULL)
+        return err_set(err, -ENOMEM, "no memory for the HTTP server");
+    rc = prepare(s, err);
+    if (rc < 0) {
+        (void)server_free(s);
+        return rc;
+    }
+    *ret = s;
+    return 0;
+}
+
+const char *server_url(const struct server *s)
+{
+    return s->url;
+}
+
+/* MHD_quiesce_daemon races with the pool threads for the removal of the listening socket from their epoll
+ * sets, and the loser aborts. So instead something that is never readable takes the place of the socket
+ * under its number: the kernel then closes the socket and forgets it in the epoll sets. A thread would
+ * only notice if it tried to remove the number itself, which it does when it has just reached its share of
+ * the connections: so this waits until none can have. Nobody is let in any more, each thread may have let
+ * in one that is not counted yet, and may be about to drop one that is not counted any more. */
+void server_shut_listener(struct server *s)
+{
+    size_t share = s->config.connections / s->config.threads;
+
+    if (atomic_load(&s->connections) + 2 >= share || atomic_exchange(&s->shut, true))
+        return;
+    if (dup3(s->quiet_fds[0], s->listen_fd, O_CLOEXEC) < 0)
+        log_error("the listening socket could not be shut: %s", strerror(errno));
+}
+
+void server_drain(struct server *s)
+{
+    park_lot_drain(&s->lot);
+    atomic_store(&s->draining, true);
+    server_shut_listener(s);
+}
+
+bool server_is_draining(const struct server *s)
+{
+    return atomic_load(&s->draining);
+}
+
+size_t server_parked(struct server *s)
+{
+    return park_lot_count(&s->lot);
+}
+
+size_t server_wait_parked(struct server *s, uint64_t deadline_ns)
+{
+    return park_lot_wait(&s->lot, deadline_ns);
+}
+
+static size_t in_flight(const struct server *s)
+{
+    size_t n = 0;
+
+    for (const struct seat *seat = s->seats; seat != NULL; seat = seat->next)
+        n += atomic_load(&seat->in_flight);
+    return n;
+}
+
+void server_wait_idle(struct server *s, uint64_t deadline_ns)
+{
+    struct timespec until = {.tv_sec = (time_t)(deadline_ns / CLOCK_NS_PER_S),
+                             .tv_nsec = (long)(deadline_ns % CLOCK_NS_PER_S)};
+    LOCKED(&s->idle_lock);
+
+    while (in_flight(s) > 0) {
+        if (pthread_cond_timedwait(&s->idle, &s->idle_lock.mutex, &until) == ETIMEDOUT)
+            return;
+    }
+}
+
+struct server *server_stop(struct server *s)
+{
+    if (s == NULL)
+        return NULL;
+    MHD_stop_daemon(s->daemon);
+    s->listen_fd = -1; /* closed by libmicrohttpd */
+    return server_free(s);
+}

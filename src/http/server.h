@@ -1,0 +1,48 @@
+/*
+ * F3. The HTTP server: libmicrohttpd's epoll thread pool in front of the route table and www/.
+ */
+#ifndef HTTP_SERVER_H
+#define HTTP_SERVER_H
+
+#include "base/err.h"
+#include "http/router.h"
+
+struct server;
+
+struct server_config {
+    const char *listen;   /* "127.0.0.1:8080", "[::1]:0", "localhost:8080" */
+    bool insecure;        /* other than loopback is refused without this */
+    unsigned threads;     /* of the pool */
+    unsigned connections; /* at most at once */
+    uint64_t idle_ns;     /* a connection without activity is closed */
+    const char *www;      /* directory of static files; NULL: none */
+    struct router router;
+    void *app; /* of the floor above: every request has it */
+};
+
+/* Opens the socket and serves. The config's strings must live as long as the server. */
+int server_start(struct server **ret, const struct server_config *config, struct err *err);
+
+/* "http://127.0.0.1:8080", the true port. */
+const char *server_url(const struct server *s);
+
+/* From now on new requests are refused with 503, connections are closed after their answer, and the
+ * listening socket is shut. */
+void server_drain(struct server *s);
+
+/* Requests that are parked now. */
+size_t server_parked(struct server *s);
+
+/* Waits until no request is parked or the deadline. How many are left; they must be unparked before
+ * server_stop. */
+size_t server_wait_parked(struct server *s, uint64_t deadline_ns);
+
+/* Waits until every answer has been sent or the deadline. */
+void server_wait_idle(struct server *s, uint64_t deadline_ns);
+
+/* Ends the threads and frees all. Nothing may be parked, and no thread may call request_unpark. */
+struct server *server_stop(struct server *s);
+
+bool server_is_draining(const struct server *s);
+
+#endif

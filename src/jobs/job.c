@@ -1,0 +1,32 @@
+#include "jobs/job.h"
+
+const char *const job_outcome_names[JOB_OUTCOME_COUNT] = {
+    [JOB_PENDING] = "pending",  [JOB_OK] = "ok",
+    [JOB_FAILED] = "error",     [JOB_DIED] = "crash",
+    [JOB_DEADLINE] = "timeout", [JOB_CANCELLED] = "cancelled",
+    [JOB_REFUSED] = "rejected",
+};
+
+struct job *job_new(const struct kernel *kernel)
+{
+    struct job *job = calloc(1, sizeof(*job));
+
+    if (job == NULL)
+        return NULL;
+    job->id = id_new();
+    job->kernel = kernel;
+    job->socket = -1;
+    return job;
+}
+
+struct job *job_free(struct job *job)
+{
+    if (job == NULL)
+        return NULL;
+    CHECK(job->slab == NULL);
+    free(job->params);
+    free(job->input_owned);
+    free(job->result);
+    free(job);
+    return NULL;
+}

@@ -1,0 +1,309 @@
+#include "jobs/params.h"
+
+#include <errno.h>
+
+#include "base/parse.h"
+#include "ipc/proto.h"
+#include "ipc/wire.h"
+#include "jobs/json.h"
+
+void params_init(struct params *p)
+{
+    *p = (struct params) {0};
+    buf_init(&p->encoded, PROTO_PARAMS_MAX);
+}
+
+void params_release(struct params *p)
+{
+    buf_release(&p->encoded);
+    free(p->values);
+    params_init(p);
+}
+
+const struct description_param *params_find(const struct description *d, const char *name)
+{
+    for (uint32_t i = 0; i < d->param_count; i++) {
+        if (strcmp(d->params[i].name, name) == 0)
+            return &d->params[i];
+    }
+    return NULL;
+}
+
+static void list_words(char *out, size_t capacity, const char *const *words, uint32_t count)
+{
+    size_t n = strlen(out);
+
+    for (uint32_t i = 0; i < count && n < capacity; i++)
+        n += (size_t)snprintf(out + n, capacity - n, "%s%s", i == 0 ? "" : ", ", words[i]);
+}
+
+void params_expectation(const struct description_param *p, char *out, size_t capacity)
+{
+    switch (p->type) {
+    case PRONG_INT:
+        (void)snprintf(out, capacity, "an integer from %lld to %lld", (long long)p->int_min,
+                       (long long)p->int_max);
+        return;
+    case PRONG_REAL:
+        (void)snprintf(out, capacity, "a number from %.15g to %.15g", p->real_min, p->real_max);
+        return;
+    case PRONG_TEXT:
+        (void)snprintf(out, capacity, "text of at most %llu bytes without NUL",
+                       (unsigned long long)p->count_max);
+        return;
+    case PRONG_CHOICE:
+        (void)snprintf(out, capacity, "one of ");
+        list_words(out, capacity, p->choices, p->choice_count);
+        return;
+    case PRONG_VALUES:
+        (void)snprintf(out, capacity, "an array of at most %llu numbers",
+                       (unsigned long long)p->count_max);
+        return;
+    }
+}
+
+static int unknown(const struct description *d, const char *name, struct params_problem *ret)
+{
+    const char *names[PRONG_PARAMS_MAX];
+
+    *ret = (struct params_problem) {0};
+    (void)snprintf(ret->name, sizeof(ret->name), "%s", name);
+    for (uint32_t i = 0; i < d->param_count; i++)
+        names[i] = d->params[i].name;
+    (void)snprintf(ret->text, sizeof(ret->text), "Kernel %s has no parameter %s; it has ", d->name,
+                   ret->name);
+    if (d->param_count == 0)
+        (void)snprintf(ret->text, sizeof(ret->text), "Kernel %s has no parameters, so no %s",
+                       d->name, ret->name);
+    list_words(ret->text, sizeof(ret->text) - 2, names, d->param_count);
+    ret->text[MIN(strlen(ret->text), sizeof(ret->text) - 2)] = '\0';
+    ret->text[strlen(ret->text)] = '.';
+    return -EINVAL;
+}
+
+static int wrong(const struct description_param *p, const char *got, struct params_problem *ret)
+{
+    char expected[200];
+
+    *ret = (struct params_problem) {.param = p};
+    params_expectation(p, expected, sizeof(expected));
+    (void)snprintf(ret->name, sizeof(ret->name), "%s", p->name);
+    (void)snprintf(ret->got, sizeof(ret->got), "%s", got);
+    (void)snprintf(ret->text, sizeof(ret->text), "Parameter %s must be %s; got %s.", p->name,
+                   expected, ret->got);
+    return -EINVAL;
+}
+
+static int wrong_value(const struct description_param *p, json_t *value, struct params_problem *ret)
+{
+    char got[80];
+
+    json_brief(value, got, sizeof(got));
+    return wrong(p, got, ret);
+}
+
+/* An integer, also when it was written as 1e6; not when it was rounded to be one. */
+static bool as_integer(const json_t *value, int64_t *ret)
+{
+    double real;
+
+    if (json_is_integer(value)) {
+        *ret = json_integer_value(value);
+        return true;
+    }
+    real = json_real_value(value);
+    if (!json_is_real(value) || !(real >= -(double)JSON_INTEGER_MAX) ||
+        !(real <= (double)JSON_INTEGER_MAX) || real != (double)(int64_t)real)
+        return false;
+    *ret = (int64_t)real;
+    return true;
+}
+
+static bool encode_text(struct buf *b, const struct description_param *p, const json_t *value)
+{
+    if (!json_is_string(value) || json_string_length(value) > p->count_max)
+        return false;
+    if (memchr(json_string_value(value), '\0', json_string_length(value)) != NULL)
+        return false;
+    wire_put_text_n(b, json_string_value(value), json_string_length(value));
+    return true;
+}
+
+static bool encode_choice(struct buf *b, const struct description_param *p, const json_t *value)
+{
+    for (uint32_t i = 0; json_is_string(value) && i < p->choice_count; i++) {
+        if (strcmp(p->choices[i], json_string_value(value)) == 0) {
+            wire_put_u32(b, i);
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool take_values(struct params *out, const struct description_param *p, const json_t *value)
+{
+    size_t count = json_array_size(value);
+
+    if (!json_is_array(value) || count > p->count_max)
+        return false;
+    free(out->values);
+    out->values = malloc(MAX(count, (size_t)1) * sizeof(double));
+    if (out->values == NULL) {
+        out->encoded.failed = true;
+        return true;
+    }
+    for (size_t i = 0; i < count; i++) {
+        const json_t *number = json_array_get(value, i);
+        if (!json_is_number(number))
+            return false;
+        out->values[i] = json_number_value(number);
+    }
+    out->value_count = count;
+    out->has_values = true;
+    return true;
+}
+
+/* False when the value is not what the declaration says. */
+static bool encode_given(struct params *out, const struct description_param *p, const json_t *value)
+{
+    int64_t integer;
+    double real;
+
+    switch (p->type) {
+    case PRONG_INT:
+        if (!as_integer(value, &integer) || integer < p->int_min || integer > p->int_max)
+            return false;
+        wire_put_i64(&out->encoded, integer);
+        return true;
+    case PRONG_REAL:
+        real = json_number_value(value);
+        if (!json_is_number(value) || !(real >= p->real_min) || !(real <= p->real_max))
+            return false;
+        wire_put_f64(&out->encoded, real);
+        return true;
+    case PRONG_TEXT:
+        return encode_text(&out->encoded, p, value);
+    case PRONG_CHOICE:
+        return encode_choice(&out->encoded, p, value);
+    case PRONG_VALUES:
+        return take_values(out, p, value);
+    }
+    return false;
+}
+
+static uint32_t choice_index(const struct description_param *p, const char *word)
+{
+    uint32_t i = 0;
+
+    while (i + 1 < p->choice_count && strcmp(p->choices[i], word) != 0)
+        i++;
+    return i;
+}
+
+static void encode_default(struct params *out, const struct description_param *p)
+{
+    switch (p->type) {
+    case PRONG_INT:
+        wire_put_i64(&out->encoded, p->int_default);
+        return;
+    case PRONG_REAL:
+        wire_put_f64(&out->encoded, p->real_default);
+        return;
+    case PRONG_TEXT:
+        wire_put_text(&out->encoded, p->text_default);
+        return;
+    case PRONG_CHOICE:
+        wire_put_u32(&out->encoded, choice_index(p, p->text_default));
+        return;
+    case PRONG_VALUES:
+        return;
+    }
+}
+
+/* The PRONG_VALUES parameter has no default: it is there, or the input is raw. */
+static int missing_values(const struct description_param *p, struct params_problem *ret)
+{
+    (void)wrong(p, "nothing", ret);
+    (void)snprintf(ret->text, sizeof(ret->text),
+                   "Parameter %s is missing: send {\"%s\":[1,2,3]} as application/json, or raw "
+                   "little-endian float64 as application/octet-stream.",
+                   p->name, p->name);
+    return -EINVAL;
+}
+
+static int check_names(const struct description *d, json_t *object,
+                       struct params_problem *ret_problem)
+{
+    const char *key;
+    json_t *value;
+
+    json_object_foreach(object, key, value)
+    {
+        if (params_find(d, key) == NULL)
+            return unknown(d, key, ret_problem);
+    }
+    return 0;
+}
+
+int params_from_json(struct params *p, const struct description *d, json_t *object,
+                     bool without_values, struct params_problem *ret_problem)
+{
+    int rc = check_names(d, object, ret_problem);
+
+    for (uint32_t i = 0; i < d->param_count && rc == 0; i++) {
+        const struct description_param *param = &d->params[i];
+        json_t *value = json_object_get(object, param->name);
+
+        if (param->type == PRONG_VALUES && without_values && value == NULL)
+            continue;
+        if (value == NULL && param->type == PRONG_VALUES)
+            rc = missing_values(param, ret_problem);
+        else if (value == NULL)
+            encode_default(p, param);
+        else if (param->type == PRONG_VALUES && without_values)
+            rc = wrong(param, "it beside a raw body, which is the input already", ret_problem);
+        else if (!encode_given(p, param, value))
+            rc = wrong_value(param, value, ret_problem);
+    }
+    if (rc < 0)
+        return rc;
+    return buf_failed(&p->encoded);
+}
+
+static json_t *read_values(const char *text)
+{
+    struct json_problem ignored;
+    CLEANUP_FREE char *wrapped = NULL;
+
+    if (*text == '[')
+        return json_read(text, strlen(text), &ignored);
+    if (asprintf(&wrapped, "[%s]", text) < 0)
+        return NULL;
+    return json_read(wrapped, strlen(wrapped), &ignored);
+}
+
+json_t *params_read_query(const struct description *d, const char *name, const char *value,
+                          struct params_problem *ret_problem)
+{
+    const struct description_param *p = params_find(d, name);
+    struct json_problem ignored;
+    json_t *read = NULL;
+    double real;
+
+    if (p == NULL) {
+        (void)unknown(d, name, ret_problem);
+        return NULL;
+    }
+    if (p->type == PRONG_TEXT || p->type == PRONG_CHOICE)
+        read = json_string(value);
+    else if (p->type == PRONG_VALUES)
+        read = read_values(value);
+    else if (parse_real(value, &real) == 0)
+        read = json_read(value, strlen(value), &ignored);
+    if (read == NULL) {
+        char got[80];
+        (void)snprintf(got, sizeof(got), "\"%.60s\"", value);
+        (void)wrong(p, got, ret_problem);
+    }
+    return read;
+}

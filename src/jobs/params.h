@@ -1,0 +1,50 @@
+/*
+ * F2. A kernel's parameters: checked against its declaration and laid out for the wire (ipc/description.h).
+ *
+ * May use base, ipc and jansson. Any thread.
+ */
+#ifndef JOBS_PARAMS_H
+#define JOBS_PARAMS_H
+
+#include <jansson.h>
+
+#include "base/buf.h"
+#include "ipc/description.h"
+
+/* Which parameter is wrong, how, and what it should be. */
+struct params_problem {
+    char name[PRONG_NAME_MAX + 1];
+    char got[80];
+    char text[400];                        /* one sentence: names it, its bounds, what came */
+    const struct description_param *param; /* NULL when there is none of that name */
+};
+
+struct params {
+    struct buf encoded;
+    double *values; /* malloc'd; of the PRONG_VALUES parameter */
+    size_t value_count;
+    bool has_values;
+};
+
+void params_init(struct params *p);
+void params_release(struct params *p);
+
+/* Checks and encodes a JSON object; absent parameters take their default. -EINVAL fills *ret_problem;
+ * -ENOMEM. `without_values`: the input comes as raw bytes, so PRONG_VALUES may not be given. */
+int params_from_json(struct params *p, const struct description *d, json_t *object,
+                     bool without_values, struct params_problem *ret_problem);
+
+/* One argument of a query string as the JSON value that its declared type says. NULL and *ret_problem
+ * when it does not read as that type. The caller's to json_decref. */
+json_t *params_read_query(const struct description *d, const char *name, const char *value,
+                          struct params_problem *ret_problem);
+
+/* "an integer from 0 to 10", "one of sqrt, exp". */
+void params_expectation(const struct description_param *p, char *out, size_t capacity);
+
+/* The JSON Schema of a kernel's parameters; the caller's. */
+json_t *params_schema(const struct description *d);
+
+const struct description_param *params_find(const struct description *d, const char *name);
+
+#endif

@@ -1,0 +1,110 @@
+#include "machine.h"
+
+#include <errno.h>
+#include <math.h>
+#include <sched.h>
+#include <stdbool.h>
+#include <sys/stat.h>
+
+#include "base/fd.h"
+
+static bool exists(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0;
+}
+
+/* The first of the candidates, relative to the executable's folder, that is there. */
+static bool find(char out[PATH_MAX], const char *folder, const char *const *candidates)
+{
+    for (; *candidates != NULL; candidates++) {
+        int n = snprintf(out, PATH_MAX, "%s/%s", folder, *candidates);
+        if (n > 0 && n < PATH_MAX && exists(out))
+            return true;
+    }
+    return false;
+}
+
+static int own_folder(char out[PATH_MAX])
+{
+    ssize_t n = readlink("/proc/self/exe", out, PATH_MAX - 1);
+    char *slash;
+
+    if (n <= 0)
+        return -errno;
+    out[n] = '\0';
+    slash = strrchr(out, '/');
+    if (slash == NULL)
+        return -EINVAL;
+    *slash = '\0';
+    return 0;
+}
+
+int places_find(struct places *p, const char **kernels, const char **www, struct err *err)
+{
+    static const char *const zygotes[] = {"prong-zygote", "../libexec/prong/prong-zygote", NULL};
+    static const char *const kernel_folders[] = {"kernels", "../lib/prong/kernels", NULL};
+    static const char *const www_folders[] = {"../share/prong/www", "../../www", NULL};
+    char folder[PATH_MAX];
+    int rc = own_folder(folder);
+
+    if (rc < 0)
+        return err_set(err, rc, "Cannot find this program's own folder: is /proc mounted?");
+    if (!find(p->zygote, folder, zygotes))
+        return err_set(err, -ENOENT,
+                       "There is no prong-zygote beside %s/prong: run make, or make "
+                       "install.",
+                       folder);
+    if (*kernels == NULL && find(p->kernels, folder, kernel_folders))
+        *kernels = p->kernels;
+    if (*kernels == NULL || !exists(*kernels))
+        return err_set(err, -ENOENT, "There is no directory of kernels%s%s: name one by --kernels.",
+                       *kernels == NULL ? "" : " ", *kernels == NULL ? "" : *kernels);
+    if (*www != NULL && !exists(*www))
+        return err_set(err, -ENOENT, "There is no directory %s: --www names the pages.", *www);
+    if (*www == NULL && find(p->www, folder, www_folders))
+        *www = p->www;
+    return 0;
+}
+
+/* cgroup v2's cpu.max is "QUOTA PERIOD" or "max PERIOD"; v1 has two files. 0: no quota. */
+static double quota_v2(void)
+{
+    char text[128];
+    double quota, period;
+
+    if (fd_read_file("/sys/fs/cgroup/cpu.max", text, sizeof(text)) > 0 &&
+        sscanf(text, "%lf %lf", &quota, &period) == 2 && period > 0)
+        return quota / period;
+    return 0;
+}
+
+static double quota_v1(void)
+{
+    char quota_text[64], period_text[64];
+    double quota, period;
+
+    if (fd_read_file("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", quota_text, sizeof(quota_text)) > 0 &&
+        fd_read_file("/sys/fs/cgroup/cpu/cpu.cfs_period_us", period_text, sizeof(period_text)) >
+            0 &&
+        sscanf(quota_text, "%lf", &quota) == 1 && sscanf(period_text, "%lf", &period) == 1 &&
+        quota > 0 && period > 0)
+        return quota / period;
+    return 0;
+}
+
+unsigned machine_cores(void)
+{
+    cpu_set_t set;
+    unsigned cores = 1;
+    double quota = quota_v2();
+
+    if (sched_getaffinity(0, sizeof(set), &set) == 0)
+        cores = (unsigned)CPU_COUNT(&set);
+    if (quota <= 0)
+        quota = quota_v1();
+    if (quota > 0 && ceil(quota) < cores)
+        cores = (unsigned)ceil(quota);
+    return cores < 1 ? 1 : cores;
+}

@@ -1,0 +1,23 @@
+/*
+ * F6. Where things are, and how much of this machine is ours.
+ */
+#ifndef MACHINE_H
+#define MACHINE_H
+
+#include <limits.h>
+
+#include "base/err.h"
+
+struct places {
+    char zygote[PATH_MAX], kernels[PATH_MAX], www[PATH_MAX];
+};
+
+/* Finds the zygote beside this executable (as built) or under ../libexec/prong (as installed), and likewise
+ * the kernels and the pages unless *kernels and *www name them already. *www may stay NULL. */
+int places_find(struct places *p, const char **kernels, const char **www, struct err *err);
+
+/* Cores that this process may use: by affinity, and no more than the cgroup's CPU quota, rounded up; at
+ * least 1. */
+unsigned machine_cores(void);
+
+#endif

@@ -1,0 +1,272 @@
+/*
+ * F6, the roof: plugs the parts together, waits for signals, and takes them apart in the one order that
+ * libmicrohttpd allows.
+ */
+#include <errno.h>
+#include <jansson.h>
+#include <limits.h>
+#include <microhttpd.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+
+#include "api/api.h"
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/parse.h"
+#include "config.h"
+#include "machine.h"
+#include "state/metrics.h"
+
+enum {
+    EXIT_USAGE = 64,
+    EXIT_UNAVAILABLE = 69,
+    EXIT_FORCED = 2,
+    READY_S = 15,
+    ANSWER_S = 5, /* for answers that are ready to be sent */
+    FD_RESERVE = 512,
+};
+
+struct prong {
+    struct config config;
+    struct places places;
+    struct api api;
+    struct server *server;
+    int signals;
+};
+
+static void print_version(void)
+{
+    printf("prong %s\nlibmicrohttpd %s, jansson %s\n", PRONG_VERSION, MHD_get_version(),
+           jansson_version_str());
+}
+
+static struct sched_config sched_config_of(const struct prong *p)
+{
+    const struct config *c = &p->config;
+
+    return (struct sched_config) {
+        .pool = {.zygote = p->places.zygote,
+                 .kernels = c->kernels,
+                 .log_level = c->log_level,
+                 .enable_fault_kernel = c->enable_fault_kernel,
+                 .workers = {(unsigned)c->workers, (unsigned)c->express},
+                 .result_bytes_max = c->result_max,
+                 .slab_bytes_max = MAX(c->raw_max, c->result_max) * 2,
+                 .worker_tasks_max = c->worker_tasks,
+                 .worker_age_ns_max = c->worker_age_ns,
+                 .worker_rss_grow_bytes_max = c->worker_grow,
+                 .nice = (int)c->worker_nice},
+        .retry = {.chunk_retries = (unsigned)c->retries,
+                  .poison_deaths = (unsigned)c->poison_deaths,
+                  .poison_ttl_ns = c->poison_ttl_ns,
+                  .brake_deaths = (unsigned)c->brake_deaths,
+                  .brake_window_ns = c->brake_window_ns,
+                  .brake_first_ns = CLOCK_NS_PER_S,
+                  .brake_max_ns = 60 * CLOCK_NS_PER_S},
+        .queue_max = c->queue_max,
+    };
+}
+
+static struct server_config server_config_of(struct prong *p)
+{
+    const struct config *c = &p->config;
+
+    return (struct server_config) {
+        .listen = c->listen,
+        .insecure = c->insecure,
+        .threads = (unsigned)c->threads,
+        .connections = (unsigned)c->connections,
+        .idle_ns = c->idle_ns,
+        .www = c->www,
+        .router = api_router(),
+        .app = &p->api,
+    };
+}
+
+static int start(struct prong *p, struct err *err)
+{
+    struct sched_config sched_config = sched_config_of(p);
+    struct server_config server_config = server_config_of(p);
+    int rc = sched_start(&p->api.sched, &sched_config, err);
+
+    if (rc < 0)
+        return rc;
+    rc = sched_wait_ready(p->api.sched, clock_now_ns() + READY_S * CLOCK_NS_PER_S);
+    if (rc < 0)
+        return err_set(err, rc, "No worker was ready within %d s; what the zygote said is above.",
+                       READY_S);
+    return server_start(&p->server, &server_config, err);
+}
+
+static void say_where(const struct prong *p)
+{
+    const char *url = server_url(p->server);
+
+    log_info("listening on %s with %llu workers and %llu express, %llu threads", url,
+             (unsigned long long)p->config.workers, (unsigned long long)p->config.express,
+             (unsigned long long)p->config.threads);
+    if (!p->config.hints)
+        return;
+    fprintf(stderr,
+            "\nTry, in another terminal (or open %s in a browser):\n\n"
+            "  curl '%s/compute/primes?limit=10000000'\n"
+            "  curl -i --json '{\"start\":0,\"end\":100000000}' %s/compute/sum\n"
+            "  curl -o set.png '%s/compute/mandelbrot?width=1600&height=1200'\n\n"
+            "Ctrl-C ends it.\n\n",
+            url, url, url, url);
+}
+
+static void wait_signal(const struct prong *p)
+{
+    struct signalfd_siginfo info;
+
+    while (read(p->signals, &info, sizeof(info)) < 0 && errno == EINTR)
+        ;
+}
+
+/* The zygote and its workers die with this process. */
+static void end_at_once(int signal)
+{
+    (void)signal;
+    _exit(EXIT_FORCED);
+}
+
+/* From now on a SIGINT is a second one. */
+static void arm_second_sigint(void)
+{
+    struct sigaction action = {.sa_handler = end_at_once};
+    sigset_t set;
+
+    (void)sigemptyset(&set);
+    (void)sigaddset(&set, SIGINT);
+    CHECK(sigaction(SIGINT, &action, NULL) == 0);
+    CHECK(pthread_sigmask(SIG_UNBLOCK, &set, NULL) == 0);
+}
+
+/*
+ * Nothing may be suspended when libmicrohttpd's daemon is stopped, and no thread may resume anything while
+ * it is taken apart; so: refuse what is new, end what runs, wait for the answers to leave, end the
+ * thread that resumes, and only then the server.
+ */
+static void stop(struct prong *p)
+{
+    uint64_t deadline_ns = clock_now_ns() + p->config.drain_ns;
+    size_t left;
+
+    if (p->server != NULL)
+        server_drain(p->server);
+    if (p->api.sched != NULL) {
+        sched_drain(p->api.sched);
+        left = sched_wait_idle(p->api.sched, deadline_ns);
+        if (left > 0)
+            log_warning("%zu requests were not done in time and are cancelled", left);
+        sched_stop(p->api.sched);
+    }
+    if (p->server != NULL) {
+        deadline_ns = clock_now_ns() + ANSWER_S * CLOCK_NS_PER_S;
+        left = server_wait_parked(p->server, deadline_ns);
+        CHECK(left == 0);
+        server_wait_idle(p->server, deadline_ns);
+        p->server = server_stop(p->server);
+    }
+    p->api.sched = sched_free(p->api.sched);
+    p->api.kv = kv_free(p->api.kv);
+}
+
+static int open_signals(void)
+{
+    sigset_t set;
+
+    (void)signal(SIGPIPE, SIG_IGN);
+    (void)sigemptyset(&set);
+    (void)sigaddset(&set, SIGINT);
+    (void)sigaddset(&set, SIGTERM);
+    CHECK(pthread_sigmask(SIG_BLOCK, &set, NULL) == 0);
+    return signalfd(-1, &set, SFD_CLOEXEC);
+}
+
+static int serve(struct prong *p)
+{
+    struct err err = {""};
+    int rc = start(p, &err);
+
+    if (rc < 0) {
+        log_error("%s", err.text);
+        stop(p);
+        return rc == -EADDRINUSE || rc == -EADDRNOTAVAIL || rc == -EACCES ? EXIT_UNAVAILABLE
+               : rc == -EINVAL                                            ? EXIT_USAGE
+                                                                          : EXIT_FAILURE;
+    }
+    say_where(p);
+    wait_signal(p);
+    log_info("ending: at most %.0f s for what runs; once more Ctrl-C ends it at once",
+             (double)p->config.drain_ns / (double)CLOCK_NS_PER_S);
+    arm_second_sigint();
+    stop(p);
+    return EXIT_SUCCESS;
+}
+
+static int prepare(struct prong *p, struct err *err)
+{
+    enum log_level level;
+    int rc;
+
+    if (log_level_parse(p->config.log_level, &level) < 0)
+        return err_set(err, -EINVAL, "--log-level must be debug, info, warning or error, not '%s'.",
+                       p->config.log_level);
+    log_init("prong", level);
+    rc = places_find(&p->places, &p->config.kernels, &p->config.www, err);
+    if (rc < 0)
+        return rc;
+    if (p->config.workers == 0)
+        p->config.workers = machine_cores();
+    if (p->config.threads == 0)
+        p->config.threads = machine_cores();
+    p->config.threads = MIN(p->config.threads, (uint64_t)64);
+    p->config.workers = MIN(p->config.workers, (uint64_t)240);
+    if (fd_limit_raise(p->config.connections + FD_RESERVE) < p->config.connections + FD_RESERVE)
+        log_warning("the limit of open files (ulimit -n) is too low for %llu connections",
+                    (unsigned long long)p->config.connections);
+    p->api = (struct api) {
+        .config = {.timeout_ns = p->config.timeout_ns,
+                   .json_bytes_max = p->config.json_max,
+                   .raw_bytes_max = p->config.raw_max},
+        .kv = kv_new((struct kv_limits) {.keys_max = p->config.state_keys,
+                                         .bytes_max = p->config.state_max}),
+        .started_ns = clock_now_ns(),
+    };
+    CHECK(p->api.kv != NULL);
+    metrics_set(METRIC_BUILD_INFO, metrics_label(METRIC_BUILD_INFO, PRONG_VERSION), 1);
+    metrics_set(METRIC_START_TIME, 0, (int64_t)(clock_wall_ns() / CLOCK_NS_PER_S));
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    static struct prong p;
+    struct err err = {""};
+    char wants;
+    int rc = config_read(&p.config, argc, argv, &wants, &err);
+
+    if (rc < 0) {
+        fprintf(stderr, "prong: %s\n", err.text);
+        return EXIT_USAGE;
+    }
+    if (wants == 'h')
+        config_help();
+    else if (wants == 'v')
+        print_version();
+    if (wants != 0)
+        return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    (void)umask(077);
+    p.signals = open_signals();
+    rc = prepare(&p, &err);
+    if (rc < 0) {
+        fprintf(stderr, "prong: %s\n", err.text);
+        return EXIT_USAGE;
+    }
+    return serve(&p);
+}

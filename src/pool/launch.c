@@ -1,0 +1,120 @@
+#include <errno.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/epoll.h>
+#include <sys/wait.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "ipc/chan.h"
+#include "pool/internal.h"
+
+enum { PAUSE_FIRST_MS = 100, PAUSE_MAX_MS = 5000 };
+
+extern char **environ;
+
+static int spawn(const struct pool *p, int socket, int *ret_pid)
+{
+    char parent[24];
+    char *argv[] = {(char *)(uintptr_t)p->config.zygote,
+                    (char *)(uintptr_t)p->config.kernels,
+                    (char *)(uintptr_t)p->config.log_level,
+                    (char *)(uintptr_t) "--parent",
+                    parent,
+                    p->config.enable_fault_kernel ? (char *)(uintptr_t) "--enable-fault-kernel"
+                                                  : NULL,
+                    NULL};
+    posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attributes;
+    sigset_t all, none;
+    int rc;
+
+    (void)snprintf(parent, sizeof(parent), "%d", getpid());
+    (void)sigfillset(&all);
+    (void)sigemptyset(&none);
+    CHECK(posix_spawn_file_actions_init(&actions) == 0 && posix_spawnattr_init(&attributes) == 0);
+    CHECK(posix_spawn_file_actions_adddup2(&actions, socket, PROTO_ZYGOTE_FD) == 0);
+    CHECK(posix_spawnattr_setsigdefault(&attributes, &all) == 0);
+    CHECK(posix_spawnattr_setsigmask(&attributes, &none) == 0);
+    CHECK(posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK) ==
+          0);
+    rc = posix_spawn(ret_pid, p->config.zygote, &actions, &attributes, argv, environ);
+    (void)posix_spawn_file_actions_destroy(&actions);
+    (void)posix_spawnattr_destroy(&attributes);
+    return -rc;
+}
+
+static void wait_longer(struct pool *p)
+{
+    uint64_t doubled = p->pause_ns * 2;
+
+    p->pause_ns =
+        MIN(MAX(doubled, PAUSE_FIRST_MS * CLOCK_NS_PER_MS), PAUSE_MAX_MS * CLOCK_NS_PER_MS);
+    p->deadline_ns = clock_now_ns() + p->pause_ns;
+}
+
+static int open_intakes(struct pool *p)
+{
+    for (int kind = 0; kind < POOL_KIND_COUNT; kind++) {
+        int pair[2];
+        int rc = chan_pair(pair);
+        if (rc < 0)
+            return rc;
+        p->intake_send[kind] = pair[0];
+        p->intake_receive[kind] = pair[1];
+    }
+    return 0;
+}
+
+static void close_intakes(struct pool *p)
+{
+    for (int kind = 0; kind < POOL_KIND_COUNT; kind++) {
+        check_close_fd(&p->intake_send[kind]);
+        check_close_fd(&p->intake_receive[kind]);
+        p->intake_send[kind] = p->intake_receive[kind] = -1;
+    }
+}
+
+int launch_start(struct pool *p, struct err *err)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.u64 = tag_make(TAG_CONTROL, 0, 0)};
+    int pair[2];
+    int rc = chan_pair(pair);
+
+    if (rc < 0)
+        return err_set(err, rc, "No socket pair for the zygote: %s.", strerror(-rc));
+    CLEANUP_FD int ours = pair[0];
+    CLEANUP_FD int theirs = pair[1];
+    rc = open_intakes(p);
+    if (rc == 0)
+        rc = spawn(p, theirs, &p->zygote_pid);
+    if (rc == 0 && epoll_ctl(p->epoll_fd, EPOLL_CTL_ADD, ours, &event) < 0)
+        rc = -errno;
+    if (rc < 0) {
+        close_intakes(p);
+        wait_longer(p);
+        return err_set(err, rc, "Cannot start %s: %s.", p->config.zygote, strerror(-rc));
+    }
+    p->control = take_fd(&ours);
+    p->state = ZYGOTE_STARTING;
+    p->has_hello = false;
+    p->deadline_ns = clock_now_ns() + POOL_HANDSHAKE_S * CLOCK_NS_PER_S;
+    return 0;
+}
+
+void launch_stop(struct pool *p)
+{
+    if (p->state == ZYGOTE_NONE)
+        return;
+    check_close_fd(&p->control);
+    p->control = -1;
+    /* Its workers die with it, by PDEATHSIG; and without it their intake ends. */
+    (void)kill(p->zygote_pid, SIGKILL);
+    while (waitpid(p->zygote_pid, NULL, 0) < 0 && errno == EINTR)
+        ;
+    close_intakes(p);
+    slots_clear(p);
+    p->zygote_pid = 0;
+    p->state = ZYGOTE_NONE;
+    wait_longer(p);
+}

@@ -1,0 +1,180 @@
+/*
+ * F3. Who computes: the zygote, its workers, and the way a task gets to one of them and back.
+ *
+ * May use jobs (the catalog), thread, ipc, base. Knows no request, no queue and no deadline: what runs when is
+ * decided above. Workers of one kind read one shared intake, so a task goes to whoever is free; which one
+ * took it is read off the workers' pages.
+ *
+ * Two threads meet here. The collector calls pool_receive, without any lock, which only reads sockets and
+ * copies out results. All else is called under the scheduler's lock, by any thread. Nothing here blocks.
+ */
+#ifndef POOL_POOL_H
+#define POOL_POOL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/id.h"
+#include "ipc/proto.h"
+#include "jobs/catalog.h"
+#include "pool/slab.h"
+#include "prong/kernel.h"
+
+enum pool_kind {
+    POOL_ORDINARY, /* one per core */
+    POOL_EXPRESS,  /* beyond the cores, for short tasks */
+    POOL_KIND_COUNT
+};
+
+enum {
+    POOL_HANDSHAKE_S = 10, /* from the zygote's start to READY */
+    POOL_BATCH_MAX = 256,  /* events of one pool_receive round */
+    POOL_RECEIVE_MAX = 16, /* frames read from one worker at once */
+};
+
+struct pool_config {
+    const char *zygote;  /* path of the executable */
+    const char *kernels; /* directory */
+    const char *log_level;
+    bool enable_fault_kernel;
+    unsigned workers[POOL_KIND_COUNT];
+    size_t result_bytes_max; /* of one task */
+    size_t slab_bytes_max;
+    uint64_t worker_tasks_max, worker_age_ns_max, worker_rss_grow_bytes_max; /* 0: no limit */
+    int nice; /* of ordinary workers, above the express ones' */
+};
+
+struct pool;
+
+/* Starts the zygote; its kernels and workers come as events. `epoll_fd` stays the caller's: events whose tag
+ * pool_owns_tag are for pool_receive. */
+int pool_new(struct pool **ret, const struct pool_config *config, struct catalog *catalog,
+             int epoll_fd, struct err *err);
+
+/* Ends the zygote and with it all workers, waits for it, frees all. */
+struct pool *pool_free(struct pool *p);
+
+bool pool_owns_tag(uint64_t tag);
+
+enum pool_event_kind {
+    POOL_ANSWERED, /* a frame about `task` */
+    POOL_EXITED,   /* a worker ended; `task` is what it was running, 0 if nothing */
+    POOL_STARTED,  /* a worker takes tasks from now on */
+    POOL_READY,    /* the zygote has loaded the kernels; the catalog is filled */
+    POOL_DOWN,     /* the zygote ended, and all workers with it: every task that was sent is lost */
+    POOL_MISBEHAVED, /* a worker broke the rules of the wire and is being killed; EXITED follows */
+};
+
+struct pool_event {
+    enum pool_event_kind kind;
+    unsigned slot;
+    uint64_t task;
+    union {
+        struct proto_answer answer; /* ANSWERED: bounded already */
+        struct proto_exited exited;
+        struct proto_forked forked; /* STARTED */
+    };
+    char media_type[PROTO_MEDIA_MAX + 1];
+    void *data; /* ANSWERED: malloc'd and NUL-terminated, whoever takes it sets NULL */
+    size_t bytes;
+    bool was_killed; /* EXITED: because we asked, not of itself */
+    bool misbehaved; /* EXITED: because it broke the rules */
+};
+
+struct pool_batch {
+    struct pool_event events[POOL_BATCH_MAX];
+    size_t count;
+};
+
+/* Collector only, without the lock: reads some of what is there for `tag` and appends it. What finds no
+ * room in the batch stays for the next call. */
+void pool_receive(struct pool *p, uint64_t tag, struct pool_batch *batch);
+
+/* Under the lock: makes the pool's own state follow the event, before the scheduler looks at it. */
+void pool_apply(struct pool *p, struct pool_event *event);
+
+/* Frees what nobody took. */
+void pool_batch_clear(struct pool_batch *batch);
+
+/* The time of the next pool_tick; CLOCK_NEVER when nothing is due. */
+uint64_t pool_wake_ns(const struct pool *p);
+void pool_tick(struct pool *p, uint64_t now_ns);
+
+/* A part for COMBINE and FINISH. */
+struct pool_part {
+    const void *data;
+    size_t bytes;
+};
+
+struct pool_task {
+    uint64_t task;     /* random, not zero: workers cannot guess each other's */
+    unsigned inflight; /* < PROTO_INFLIGHT_MAX, of no other task that is out */
+    int kernel;
+    enum proto_op op;
+    uint64_t deadline_ns, lo, hi, split_ns;
+    double ns_per_cost;
+    bool wants_parts;
+    enum prong_input input_kind;
+    const struct id *job;
+    struct pool_part input, params;
+    struct slab *input_slab; /* when the input is in one */
+    const struct pool_part *parts;
+    size_t part_count;
+};
+
+enum { POOL_HOLDS_MAX = 3 };
+
+/* Sends to whichever worker of that kind takes it first. On success the task holds `ret_holds` (NULL where
+ * none), for the caller to slab_drop when it has ended. -EAGAIN when the intake is full, -ENOTCONN while
+ * there is no zygote, -ENOMEM, -E2BIG. */
+int pool_send(struct pool *p, enum pool_kind kind, const struct pool_task *task,
+              struct slab *ret_holds[POOL_HOLDS_MAX]);
+
+/* Tells whoever runs it, or will, to stop; to hand the rest of the range back. */
+void pool_cancel(struct pool *p, unsigned inflight, uint64_t task);
+void pool_ask_to_yield(struct pool *p, unsigned inflight, uint64_t task);
+
+/* Signals the worker that runs `task`. False when none says that it does. */
+bool pool_kill_task(struct pool *p, uint64_t task, int signal);
+
+/* Signals the worker in a slot: it broke the rules, or a person asked. */
+void pool_kill_slot(struct pool *p, unsigned slot, int signal);
+
+/* The slot of a worker's pid, or -ESRCH. */
+int pool_find_pid(const struct pool *p, int pid);
+
+/* What a worker says it is at; false when it is idle. */
+bool pool_progress(const struct pool *p, uint64_t task, uint64_t *ret_done, uint64_t *ret_total);
+
+/* After a worker died idle: which of the tasks that were sent to `kind` wait in the intake still. They are
+ * taken out and sent again in their order; `seen` is called for each. */
+void pool_audit(struct pool *p, enum pool_kind kind, void (*seen)(void *arg, uint64_t task),
+                void *arg);
+
+/* Whether some worker's page names this task. */
+bool pool_is_claimed(const struct pool *p, uint64_t task);
+
+bool pool_is_up(const struct pool *p);
+
+/* Workers of that kind that live. */
+unsigned pool_live(const struct pool *p, enum pool_kind kind);
+
+struct pool_worker {
+    unsigned slot;
+    int pid;
+    enum pool_kind kind;
+    uint64_t task; /* 0: idle */
+    uint64_t done, total;
+    uint64_t tasks;
+    uint64_t rss_bytes;
+    uint64_t started_ns;
+};
+
+/* Fills in up to `max`; how many there are. */
+size_t pool_workers(const struct pool *p, struct pool_worker *ret, size_t max);
+int pool_zygote_pid(const struct pool *p);
+struct slab_store *pool_slabs(struct pool *p); /* without the lock */
+
+#endif

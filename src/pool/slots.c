@@ -1,0 +1,250 @@
+#include <errno.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "ipc/chan.h"
+#include "pool/internal.h"
+
+enum {
+    PAUSE_FIRST_MS = 100,
+    PAUSE_MAX_MS = 5000,
+    YOUNG_MS = 1000, /* a worker that dies younger and unused makes the next one wait */
+};
+
+static int make_memory(struct pool *p, struct slot *s, int *ret_page_fd)
+{
+    CLEANUP_FD int page_fd = -1;
+    void *page, *out;
+    int rc = shm_create("prong-page", sizeof(struct shm_page), SHM_PEER_WRITES, &page_fd, &page);
+
+    if (rc < 0)
+        return rc;
+    rc = shm_create("prong-out", p->config.result_bytes_max, SHM_PEER_WRITES, &s->out_fd, &out);
+    if (rc < 0) {
+        shm_unmap(page, sizeof(struct shm_page));
+        return rc;
+    }
+    s->page = page;
+    s->out = out;
+    *ret_page_fd = take_fd(&page_fd);
+    return 0;
+}
+
+static int send_fork(struct pool *p, struct slot *s, int channel, int page_fd)
+{
+    struct proto_fork frame = {
+        .head = chan_head(PROTO_FORK, sizeof(frame)),
+        .generation = s->generation,
+        .out_bytes = p->config.result_bytes_max,
+        .rss_grow_bytes_max = p->config.worker_rss_grow_bytes_max,
+        .age_ns_max = p->config.worker_age_ns_max,
+        .tasks_max = p->config.worker_tasks_max,
+        .slot = (uint32_t)(s - p->slots),
+        .nice = s->kind == POOL_ORDINARY ? p->config.nice : 0,
+    };
+    struct iovec iov = {.iov_base = &frame, .iov_len = sizeof(frame)};
+    int fds[PROTO_FORK_FD_COUNT] = {
+        [PROTO_FORK_CHANNEL] = channel, [PROTO_FORK_INTAKE] = p->intake_receive[s->kind],
+        [PROTO_FORK_PAGE] = page_fd,    [PROTO_FORK_CONTROL] = p->shm_fd,
+        [PROTO_FORK_OUT] = s->out_fd,
+    };
+
+    return chan_send(p->control, &iov, 1, fds, PROTO_FORK_FD_COUNT, MSG_DONTWAIT);
+}
+
+static int fork_into(struct pool *p, struct slot *s)
+{
+    struct epoll_event event = {.events = EPOLLIN};
+    CLEANUP_FD int page_fd = -1;
+    int pair[2];
+    int rc = make_memory(p, s, &page_fd);
+
+    if (rc < 0)
+        return rc;
+    rc = chan_pair(pair);
+    if (rc < 0)
+        return rc;
+    CLEANUP_FD int theirs = pair[1];
+    s->channel = pair[0];
+    s->generation = p->next_generation++;
+    event.data.u64 = tag_make(TAG_CHANNEL, (uint64_t)(s - p->slots), s->generation);
+    if (epoll_ctl(p->epoll_fd, EPOLL_CTL_ADD, s->channel, &event) < 0)
+        return -errno;
+    rc = send_fork(p, s, theirs, page_fd);
+    if (rc == 0)
+        s->state = SLOT_FORKING;
+    return rc;
+}
+
+void slot_release(struct pool *p, struct slot *s)
+{
+    check_close_fd(&s->channel);
+    check_close_fd(&s->out_fd);
+    shm_unmap((void *)(uintptr_t)s->page, sizeof(struct shm_page));
+    shm_unmap((void *)(uintptr_t)s->out, p->config.result_bytes_max);
+    *s = (struct slot) {.kind = s->kind,
+                        .channel = -1,
+                        .out_fd = -1,
+                        .retry_ns = s->retry_ns,
+                        .pause_ns = s->pause_ns};
+}
+
+static void wait_longer(struct slot *s, uint64_t now_ns)
+{
+    uint64_t doubled = s->pause_ns * 2;
+
+    s->pause_ns =
+        MIN(MAX(doubled, PAUSE_FIRST_MS * CLOCK_NS_PER_MS), PAUSE_MAX_MS * CLOCK_NS_PER_MS);
+    s->retry_ns = now_ns + s->pause_ns;
+}
+
+void slots_fill(struct pool *p, uint64_t now_ns)
+{
+    for (unsigned i = 0; i < p->slot_count && p->state == ZYGOTE_UP; i++) {
+        struct slot *s = &p->slots[i];
+        int rc;
+        if (s->state != SLOT_EMPTY || s->retry_ns > now_ns)
+            continue;
+        rc = fork_into(p, s);
+        if (rc == 0)
+            continue;
+        log_error("cannot fork worker %u: %s; trying again", i, strerror(-rc));
+        slot_release(p, s);
+        wait_longer(s, now_ns);
+    }
+}
+
+void slots_clear(struct pool *p)
+{
+    for (unsigned i = 0; i < p->slot_count; i++) {
+        slot_release(p, &p->slots[i]);
+        p->slots[i].retry_ns = p->slots[i].pause_ns = 0;
+    }
+}
+
+void slots_forked(struct pool *p, const struct proto_forked *frame)
+{
+    struct slot *s = &p->slots[frame->slot];
+
+    if (s->state != SLOT_FORKING || s->generation != frame->generation)
+        return;
+    if (frame->pid <= 0) {
+        log_error("fork failed: %s; trying again", strerror(frame->error));
+        slot_release(p, s);
+        wait_longer(s, clock_now_ns());
+        return;
+    }
+    s->state = SLOT_LIVE;
+    s->pid = frame->pid;
+    s->started_ns = clock_now_ns();
+}
+
+void slots_gone(struct pool *p, struct slot *s)
+{
+    uint64_t now_ns = clock_now_ns();
+    bool was_used = atomic_load_explicit(&s->page->tasks, memory_order_relaxed) > 0 ||
+                    atomic_load_explicit(&s->page->task, memory_order_relaxed) != 0;
+    bool was_young = now_ns - s->started_ns < YOUNG_MS * CLOCK_NS_PER_MS;
+
+    if (was_young && !was_used && !s->was_killed && s->exit_frame.status != 0)
+        wait_longer(s, now_ns);
+    else
+        s->retry_ns = s->pause_ns = 0;
+    slot_release(p, s);
+    slots_fill(p, now_ns);
+}
+
+void pool_kill_slot(struct pool *p, unsigned slot, int signal)
+{
+    struct slot *s = &p->slots[slot];
+    struct proto_kill frame = {.head = chan_head(PROTO_KILL, sizeof(frame)),
+                               .generation = s->generation,
+                               .slot = slot,
+                               .signal = signal};
+
+    if (s->state != SLOT_LIVE || p->state != ZYGOTE_UP)
+        return;
+    s->was_killed = true;
+    if (chan_send_struct(p->control, &frame, sizeof(frame), MSG_DONTWAIT) < 0)
+        log_warning("cannot tell the zygote to kill worker %d, ignoring", s->pid);
+}
+
+static const struct slot *slot_of_task(const struct pool *p, uint64_t task)
+{
+    for (unsigned i = 0; i < p->slot_count; i++) {
+        const struct slot *s = &p->slots[i];
+        if (s->page != NULL && atomic_load_explicit(&s->page->task, memory_order_acquire) == task)
+            return s;
+    }
+    return NULL;
+}
+
+bool pool_kill_task(struct pool *p, uint64_t task, int signal)
+{
+    const struct slot *s = slot_of_task(p, task);
+
+    if (s == NULL)
+        return false;
+    pool_kill_slot(p, (unsigned)(s - p->slots), signal);
+    return true;
+}
+
+bool pool_is_claimed(const struct pool *p, uint64_t task)
+{
+    return slot_of_task(p, task) != NULL;
+}
+
+bool pool_progress(const struct pool *p, uint64_t task, uint64_t *ret_done, uint64_t *ret_total)
+{
+    const struct slot *s = slot_of_task(p, task);
+
+    if (s == NULL)
+        return false;
+    *ret_done = atomic_load_explicit(&s->page->done, memory_order_relaxed);
+    *ret_total = atomic_load_explicit(&s->page->total, memory_order_relaxed);
+    return true;
+}
+
+int pool_find_pid(const struct pool *p, int pid)
+{
+    for (unsigned i = 0; i < p->slot_count; i++) {
+        if (p->slots[i].state == SLOT_LIVE && p->slots[i].pid == pid)
+            return (int)i;
+    }
+    return -ESRCH;
+}
+
+unsigned pool_live(const struct pool *p, enum pool_kind kind)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < p->slot_count; i++)
+        n += p->slots[i].kind == kind && p->slots[i].state == SLOT_LIVE;
+    return n;
+}
+
+size_t pool_workers(const struct pool *p, struct pool_worker *ret, size_t max)
+{
+    size_t n = 0;
+
+    for (unsigned i = 0; i < p->slot_count && n < max; i++) {
+        const struct slot *s = &p->slots[i];
+        if (s->state != SLOT_LIVE)
+            continue;
+        ret[n++] = (struct pool_worker) {
+            .slot = i,
+            .pid = s->pid,
+            .kind = s->kind,
+            .task = atomic_load_explicit(&s->page->task, memory_order_relaxed),
+            .done = atomic_load_explicit(&s->page->done, memory_order_relaxed),
+            .total = atomic_load_explicit(&s->page->total, memory_order_relaxed),
+            .tasks = atomic_load_explicit(&s->page->tasks, memory_order_relaxed),
+            .rss_bytes = atomic_load_explicit(&s->page->rss_bytes, memory_order_relaxed),
+            .started_ns = s->started_ns,
+        };
+    }
+    return n;
+}

@@ -1,0 +1,203 @@
+#include <errno.h>
+#include <sys/epoll.h>
+
+#include "base/log.h"
+#include "sched/internal.h"
+#include "state/metrics.h"
+
+enum { EVENTS_MAX = 64, WATCH_AFTER_MS = 50, SLAB_IDLE_S = 60, NEWS_PER_TURN = 1024 };
+
+static void fire(struct sched *s, struct timer *timer, uint64_t now_ns)
+{
+    heap_remove(&s->timers, &timer->node);
+    if (timer->kind == TIMER_DEADLINE)
+        run_end(s, CONTAINER_OF(timer, struct run, deadline), JOB_DEADLINE);
+    else
+        task_timer(s, CONTAINER_OF(timer, struct task, timer), now_ns);
+}
+
+static void fire_timers(struct sched *s, uint64_t now_ns)
+{
+    struct heap_node *top;
+
+    while ((top = heap_top(&s->timers)) != NULL && top->key <= now_ns)
+        fire(s, CONTAINER_OF(top, struct timer, node), now_ns);
+}
+
+/* Only requests that take a while are watched, so that the short ones do not pay for it. */
+static void watch_clients(struct sched *s, uint64_t now_ns)
+{
+    struct run *run;
+
+    while ((run = TAILQ_FIRST(&s->unwatched)) != NULL &&
+           run->job->accepted_ns + WATCH_AFTER_MS * CLOCK_NS_PER_MS <= now_ns) {
+        TAILQ_REMOVE(&s->unwatched, run, unwatched);
+        run->is_unwatched = false;
+        if (watch_add(&s->watch, run, &run->watch, run->job->socket) < 0)
+            log_warning("cannot watch a client, ignoring: its work would go on if it left");
+    }
+}
+
+/* What does not split tells how far it is by its worker's page alone. */
+static void tell_progress(struct sched *s)
+{
+    struct run *run;
+
+    TAILQ_FOREACH (run, &s->runs, link) {
+        const struct task *t = TAILQ_FIRST(&run->tasks);
+        uint64_t done, total;
+        if (run->job->progress == NULL || run->has_plan || t == NULL ||
+            !pool_progress(s->pool, t->id, &done, &total) || total == 0)
+            continue;
+        run_news(s, run->job, (struct news) {.kind = NEWS_PROGRESS, .done = done, .total = total});
+    }
+}
+
+static void tick(struct sched *s, uint64_t now_ns)
+{
+    if (now_ns < s->tick_ns)
+        return;
+    s->tick_ns = now_ns + SCHED_TICK_MS * CLOCK_NS_PER_MS;
+    watch_clients(s, now_ns);
+    tell_progress(s);
+    (void)slab_store_trim(pool_slabs(s->pool), now_ns - SLAB_IDLE_S * CLOCK_NS_PER_S);
+}
+
+static uint64_t next_wake(struct sched *s, uint64_t now_ns)
+{
+    const struct heap_node *top = heap_top(&s->timers);
+    uint64_t wake = pool_wake_ns(s->pool);
+
+    if (top != NULL)
+        wake = MIN(wake, top->key);
+    if (s->run_count > 0 || s->inflight > 0)
+        s->linger_ns = now_ns + SCHED_LINGER_MS * CLOCK_NS_PER_MS;
+    if (now_ns < s->linger_ns)
+        wake = MIN(wake, MAX(s->tick_ns, now_ns));
+    return wake;
+}
+
+static void gone(struct sched *s, uint64_t tag)
+{
+    struct run *run = watch_find(&s->watch, tag);
+
+    if (run == NULL)
+        return;
+    metrics_add(METRIC_HANGUPS, 0, 1);
+    run_end(s, run, JOB_CANCELLED);
+}
+
+static void count_workers(struct sched *s)
+{
+    bool was_ready = s->is_ready;
+
+    for (int kind = 0; kind < POOL_KIND_COUNT; kind++)
+        s->live[kind] = pool_live(s->pool, (enum pool_kind)kind);
+    s->is_ready = s->is_ready || s->live[POOL_ORDINARY] == s->config.pool.workers[POOL_ORDINARY];
+    if (s->is_ready && !was_ready)
+        (void)pthread_cond_broadcast(&s->changed);
+}
+
+static void settle(struct sched *s)
+{
+    bool workers_changed = false;
+
+    for (size_t i = 0; i < s->batch.count; i++) {
+        struct pool_event *event = &s->batch.events[i];
+        pool_apply(s->pool, event);
+        answer_event(s, event);
+        workers_changed = workers_changed || event->kind != POOL_ANSWERED;
+    }
+    if (workers_changed)
+        count_workers(s);
+}
+
+/* One turn of the loop under the lock; what is to be told goes to *ret_news. */
+static void turn(struct sched *s, const struct epoll_event *events, int count,
+                 struct news_list *ret_news)
+{
+    uint64_t now_ns;
+
+    LOCKED(&s->lock);
+    now_ns = clock_now_ns();
+    settle(s);
+    for (int i = 0; i < count; i++) {
+        if (watch_owns_tag(events[i].data.u64))
+            gone(s, events[i].data.u64);
+    }
+    if (pool_wake_ns(s->pool) <= now_ns) {
+        pool_tick(s->pool, now_ns);
+        count_workers(s);
+    }
+    fire_timers(s, now_ns);
+    tick(s, now_ns);
+    dispatch_all(s);
+    s->wake_ns = next_wake(s, now_ns);
+    STAILQ_CONCAT(ret_news, &s->news);
+}
+
+static void tell(struct news *news)
+{
+    struct job *job = news->job;
+
+    switch (news->kind) {
+    case NEWS_DONE:
+        free(news->run); /* and the news in it */
+        job->done(job);
+        return;
+    case NEWS_PART:
+        job->part(job, news->data, news->bytes);
+        free(news->data);
+        break;
+    case NEWS_PROGRESS:
+        job->progress(job, news->done, news->total);
+        break;
+    }
+    free(news);
+}
+
+static void tell_all(struct news_list *list)
+{
+    struct news *news;
+
+    while ((news = STAILQ_FIRST(list)) != NULL) {
+        STAILQ_REMOVE_HEAD(list, link);
+        tell(news);
+    }
+}
+
+static void receive(struct sched *s, const struct epoll_event *events, int count)
+{
+    uint64_t ignored;
+
+    for (int i = 0; i < count; i++) {
+        if (events[i].data.u64 == WAKE_TAG)
+            (void)!read(s->wake_fd, &ignored, sizeof(ignored));
+        else if (pool_owns_tag(events[i].data.u64))
+            pool_receive(s->pool, events[i].data.u64, &s->batch);
+    }
+}
+
+void *collector_run(void *arg)
+{
+    struct sched *s = arg;
+    struct epoll_event events[EVENTS_MAX];
+    bool is_over = false;
+
+    while (!is_over) {
+        struct news_list news = STAILQ_HEAD_INITIALIZER(news);
+        uint64_t wake_ns;
+        int n;
+        lock_take(&s->lock);
+        wake_ns = s->wake_ns;
+        is_over = s->is_stopping && s->run_count == 0;
+        lock_drop(&s->lock);
+        n = epoll_wait(s->epoll_fd, events, EVENTS_MAX,
+                       is_over ? 0 : clock_poll_ms(clock_now_ns(), wake_ns));
+        receive(s, events, MAX(n, 0));
+        turn(s, events, MAX(n, 0), &news);
+        tell_all(&news);
+        pool_batch_clear(&s->batch);
+    }
+    return NULL;
+}

@@ -1,0 +1,262 @@
+#include <errno.h>
+
+#include "base/log.h"
+#include "sched/internal.h"
+
+enum { OVERLAP_NS_MAX = 1000 * 1000 }; /* only shorter tasks may wait inside an intake */
+
+static bool has_map_to_send(const struct sched *s, const struct run *run)
+{
+    return run->plan.gap_count > 0 && run->out < MAX(s->live[POOL_ORDINARY], 1U);
+}
+
+static bool has_something_to_send(const struct sched *s, const struct run *run)
+{
+    switch (run->state) {
+    case RUN_NEW:
+        return true;
+    case RUN_STARTING:
+        return false;
+    case RUN_MAPPING:
+        return run->combine_count > 0 || has_map_to_send(s, run);
+    case RUN_FINISHING:
+        return run->out == 0;
+    }
+    return false;
+}
+
+static uint64_t predict(struct sched *s, const struct run *run)
+{
+    const struct cost *cost = &record_of(s, run->kernel)->cost;
+    uint64_t ns;
+
+    if (run->state == RUN_NEW)
+        return cost_start_ns(cost);
+    if (run->state == RUN_FINISHING || run->combine_count > 0)
+        return CLOCK_NS_PER_MS;
+    ns = plan_predict_ns(&run->plan, run->plan.units / MAX(s->live[POOL_ORDINARY], 1U));
+    return ns == 0 ? COST_UNKNOWN_NS : MIN(ns, (uint64_t)PLAN_CHUNK_NS);
+}
+
+void dispatch_queue(struct sched *s, struct run *run)
+{
+    const struct kernel_record *record = record_of(s, run->kernel);
+    bool is_short = run->state == RUN_NEW && cost_is_short(&record->cost);
+
+    if (run->is_queued || !has_something_to_send(s, run))
+        return;
+    if (queue_push(s->queue, &run->entry, (enum queue_class)run->job->priority, run->job->client,
+                   predict(s, run), is_short) < 0) {
+        run_fail(s, run, "The server has no memory left to queue this.");
+        return;
+    }
+    run->is_queued = true;
+}
+
+/* ---- what goes into the task ---- */
+
+static void order_start(struct sched *s, struct run *run, struct pool_task *order)
+{
+    const struct cost *cost = &record_of(s, run->kernel)->cost;
+
+    order->op = PROTO_OP_START;
+    order->split_ns = SCHED_SPLIT_MS * CLOCK_NS_PER_MS;
+    if (run->job->chunks_wanted == 0)
+        order->ns_per_cost = cost->ns_per_cost;
+}
+
+static int order_parts(struct pool_task *order, const struct plan_part *first, size_t count)
+{
+    struct pool_part *parts = calloc(MAX(count, (size_t)1), sizeof(*parts));
+
+    if (parts == NULL)
+        return -ENOMEM;
+    for (size_t i = 0; i < count; i++, first = TAILQ_NEXT(first, link))
+        parts[i] = (struct pool_part) {.data = first->data, .bytes = first->bytes};
+    order->parts = parts;
+    order->part_count = count;
+    return 0;
+}
+
+static int order_map(struct run *run, struct task *t, struct pool_task *order)
+{
+    struct plan_range range;
+
+    if (!plan_next(&run->plan, &range))
+        return -ENODATA;
+    order->op = PROTO_OP_MAP;
+    order->lo = t->lo = range.lo;
+    order->hi = t->hi = range.hi;
+    run->job->receipt.chunks++;
+    return 0;
+}
+
+static int order_combine(struct run *run, struct task *t, struct pool_task *order)
+{
+    order->op = PROTO_OP_COMBINE;
+    t->first = run->combine_first;
+    t->count = run->combine_count;
+    run->combine_first = NULL;
+    run->combine_count = 0;
+    return order_parts(order, t->first, t->count);
+}
+
+static int make_order(struct sched *s, struct run *run, struct task *t, struct pool_task *order)
+{
+    const struct job *job = run->job;
+
+    *order = (struct pool_task) {
+        .task = t->id,
+        .inflight = (unsigned)(t->id & 0xff),
+        .kernel = atomic_load(&run->kernel->index),
+        .deadline_ns = job->deadline_ns,
+        .wants_parts = job->part != NULL,
+        .input_kind = job->input_kind,
+        .job = &job->id,
+        .input = {.data = job->input, .bytes = job->input_bytes},
+        .params = {.data = job->params, .bytes = job->params_bytes},
+        .input_slab = job->slab,
+    };
+    if (run->state == RUN_NEW) {
+        order_start(s, run, order);
+        return 0;
+    }
+    if (run->state == RUN_FINISHING) {
+        order->op = PROTO_OP_FINISH;
+        return order_parts(order, TAILQ_FIRST(&run->plan.parts), run->plan.part_count);
+    }
+    return run->combine_count > 0 ? order_combine(run, t, order) : order_map(run, t, order);
+}
+
+/* ---- sending ---- */
+
+/* The task could not be sent: the run is as if it had never tried. */
+static void take_back(struct sched *s, struct run *run, struct task *t, enum proto_op op)
+{
+    if (op == PROTO_OP_MAP && plan_give_back(&run->plan, t->lo, t->hi) < 0) {
+        task_end(s, t);
+        run_fail(s, run, "The server has no memory left to go on with this.");
+        return;
+    }
+    if (op == PROTO_OP_MAP)
+        run->job->receipt.chunks--;
+    if (op == PROTO_OP_COMBINE) {
+        run->combine_first = t->first;
+        run->combine_count = t->count;
+    }
+    task_end(s, t);
+}
+
+static void sent(struct sched *s, struct run *run, struct task *t)
+{
+    if (run->started_ns == 0)
+        run->started_ns = t->sent_ns;
+    if (run->state == RUN_NEW)
+        run->state = RUN_STARTING;
+    dispatch_queue(s, run);
+}
+
+/* 0, or why the intake takes no more for now. */
+static int send_one(struct sched *s, struct run *run, enum pool_kind kind)
+{
+    struct task *t = task_new(s, run, kind, run->entry.cost_ns);
+    struct pool_task order;
+    int rc;
+
+    if (t == NULL)
+        return -EAGAIN;
+    rc = make_order(s, run, t, &order);
+    if (rc == 0) {
+        t->op = order.op;
+        rc = pool_send(s->pool, kind, &order, t->holds);
+        free((void *)(uintptr_t)order.parts);
+    }
+    if (rc == 0) {
+        sent(s, run, t);
+        return 0;
+    }
+    if (rc == -ENODATA) {
+        task_end(s, t);
+        return 0;
+    }
+    take_back(s, run, t, order.op);
+    if (rc == -ENOMEM || rc == -E2BIG)
+        run_fail(s, run, "The server has no memory left for the parts of this request.");
+    else
+        dispatch_queue(s, run);
+    return rc == -ENOMEM || rc == -E2BIG ? 0 : rc;
+}
+
+/* Whether a task predicted to take this long may go out now: to a free worker, or, when it is short, into
+ * the intake behind others that are short. Order, priority and cancel stay ours only as long as little
+ * waits there. */
+static bool takes(const struct sched *s, enum pool_kind kind, uint64_t predicted_ns)
+{
+    unsigned live = s->live[kind];
+
+    if (live == 0 || s->inflight == PROTO_INFLIGHT_MAX)
+        return false;
+    if (s->out[kind] < live)
+        return true;
+    return predicted_ns <= OVERLAP_NS_MAX && s->out[kind] < live * SCHED_INTAKE_TASKS_MAX &&
+           s->out_ns[kind] + predicted_ns <= live * SCHED_INTAKE_US * CLOCK_NS_PER_US;
+}
+
+static bool send_next(struct sched *s, enum pool_kind kind, enum queue_want want)
+{
+    const struct queue_entry *next = queue_peek(s->queue, want);
+    struct run *run;
+
+    if (next == NULL || !takes(s, kind, next->cost_ns))
+        return false;
+    run = CONTAINER_OF(queue_pop(s->queue, want), struct run, entry);
+    run->is_queued = false;
+    return send_one(s, run, kind) == 0;
+}
+
+/* ---- the last chunks ---- */
+
+static struct task *longest_rest(struct sched *s, unsigned idle)
+{
+    struct task *found = NULL;
+    uint64_t most = 0;
+
+    for (unsigned i = 0; i < PROTO_INFLIGHT_MAX; i++) {
+        struct task *t = &s->tasks[i];
+        uint64_t done = 0, total = 0;
+        if (t->id == 0 || t->run == NULL || t->op != PROTO_OP_MAP || t->asked_to_yield ||
+            !pool_progress(s->pool, t->id, &done, &total))
+            continue;
+        done = MIN(done, t->hi - t->lo);
+        if (t->hi - t->lo - done > most &&
+            plan_wants_yield(&t->run->plan, t->lo, t->hi, done, idle)) {
+            found = t;
+            most = t->hi - t->lo - done;
+        }
+    }
+    return found;
+}
+
+static void ask_stragglers(struct sched *s)
+{
+    unsigned idle;
+    struct task *t;
+
+    if (s->out[POOL_ORDINARY] >= s->live[POOL_ORDINARY] || s->out[POOL_ORDINARY] == 0)
+        return;
+    idle = s->live[POOL_ORDINARY] - s->out[POOL_ORDINARY];
+    for (unsigned asked = 0; asked < idle && (t = longest_rest(s, idle)) != NULL; asked++) {
+        t->asked_to_yield = true;
+        pool_ask_to_yield(s->pool, (unsigned)(t->id & 0xff), t->id);
+    }
+}
+
+void dispatch_all(struct sched *s)
+{
+    CHECK(lock_is_held(&s->lock));
+    while (send_next(s, POOL_ORDINARY, QUEUE_ANY))
+        ;
+    while (send_next(s, POOL_EXPRESS, QUEUE_SHORT))
+        ;
+    ask_stragglers(s);
+}

@@ -1,0 +1,115 @@
+#include <signal.h>
+
+#include "base/log.h"
+#include "sched/internal.h"
+
+enum {
+    CLAIM_MS = 20
+}; /* between a worker's taking a task and its page saying so lie microseconds */
+
+/* The low byte of an id is its place, the rest is random: found at once, guessed by nobody. */
+static uint64_t new_id(unsigned place)
+{
+    uint64_t random;
+
+    do
+        random = id_random() & ~0xffULL;
+    while (random == 0);
+    return random | place;
+}
+static_assert(PROTO_INFLIGHT_MAX == 256, "a place fits the low byte of an id");
+
+struct task *task_new(struct sched *s, struct run *run, enum pool_kind kind, uint64_t predicted_ns)
+{
+    for (unsigned place = 0; place < PROTO_INFLIGHT_MAX; place++) {
+        struct task *t = &s->tasks[place];
+        if (t->id != 0)
+            continue;
+        *t = (struct task) {.id = new_id(place),
+                            .run = run,
+                            .kernel = run->kernel,
+                            .kind = kind,
+                            .predicted_ns = predicted_ns,
+                            .sent_ns = clock_now_ns(),
+                            .timer = {.kind = TIMER_KILL}};
+        TAILQ_INSERT_TAIL(&run->tasks, t, link);
+        run->out++;
+        s->running += run->out == 1;
+        s->inflight++;
+        s->out[kind]++;
+        s->out_ns[kind] += predicted_ns;
+        return t;
+    }
+    return NULL;
+}
+
+static void leave_run(struct sched *s, struct task *t)
+{
+    TAILQ_REMOVE(&t->run->tasks, t, link);
+    t->run->out--;
+    s->running -= t->run->out == 0;
+    t->run = NULL;
+}
+
+void task_end(struct sched *s, struct task *t)
+{
+    if (t->run != NULL)
+        leave_run(s, t);
+    heap_remove(&s->timers, &t->timer.node);
+    for (int i = 0; i < POOL_HOLDS_MAX; i++)
+        t->holds[i] = slab_drop(t->holds[i]);
+    s->inflight--;
+    s->out[t->kind]--;
+    s->out_ns[t->kind] -= t->predicted_ns;
+    t->id = 0;
+}
+
+struct task *task_find(struct sched *s, uint64_t id)
+{
+    struct task *t = &s->tasks[id & 0xff];
+
+    return id != 0 && t->id == id ? t : NULL;
+}
+
+static void set_timer(struct sched *s, struct task *t, uint64_t at_ns)
+{
+    if (heap_set(&s->timers, &t->timer.node, at_ns) < 0)
+        log_error("no memory for a timer: task %llx may run on", (unsigned long long)t->id);
+}
+
+void task_orphan(struct sched *s, struct task *t)
+{
+    leave_run(s, t);
+    pool_cancel(s->pool, (unsigned)(t->id & 0xff), t->id);
+    if (heap_holds(&t->timer.node) && t->signal == 0)
+        return;
+    t->signal = SIGTERM;
+    set_timer(s, t, clock_now_ns() + SCHED_TERM_MS * CLOCK_NS_PER_MS);
+}
+
+void task_lost(struct sched *s, struct task *t, int status)
+{
+    if (heap_holds(&t->timer.node) && t->signal != 0)
+        return;
+    t->signal = 0;
+    t->lost_status = status;
+    set_timer(s, t, clock_now_ns() + CLAIM_MS * CLOCK_NS_PER_MS);
+}
+
+void task_timer(struct sched *s, struct task *t, uint64_t now_ns)
+{
+    if (t->signal == 0 && !pool_is_claimed(s->pool, t->id)) {
+        answer_crash(s, t, t->lost_status, false);
+        return;
+    }
+    if (t->signal == 0) {
+        t->signal = SIGTERM;
+        if (t->run == NULL)
+            set_timer(s, t, now_ns + SCHED_TERM_MS * CLOCK_NS_PER_MS);
+        return;
+    }
+    /* Not claimed yet: it waits in the intake, and whoever takes it sees that it is cancelled. */
+    if (pool_kill_task(s->pool, t->id, t->signal) && t->signal == SIGTERM)
+        t->signal = SIGKILL;
+    set_timer(s, t, now_ns + (SCHED_KILL_MS - SCHED_TERM_MS) * CLOCK_NS_PER_MS);
+}

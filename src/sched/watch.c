@@ -1,0 +1,93 @@
+#include "sched/watch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/epoll.h>
+
+#include "base/check.h"
+
+enum { TAG_WATCH = 3 };
+
+void watch_init(struct watch *w, int epoll_fd)
+{
+    *w = (struct watch) {.epoll_fd = epoll_fd};
+}
+
+void watch_release(struct watch *w)
+{
+    CHECK(w->count == 0);
+    free(w->entries);
+}
+
+static int find_free(struct watch *w)
+{
+    size_t i = w->lowest_free;
+
+    while (i < w->capacity && w->entries[i].run != NULL)
+        i++;
+    if (i == w->capacity) {
+        size_t capacity = MAX(w->capacity * 2, (size_t)64);
+        struct watch_entry *entries = reallocarray(w->entries, capacity, sizeof(*entries));
+        if (entries == NULL)
+            return -ENOMEM;
+        memset(entries + w->capacity, 0, (capacity - w->capacity) * sizeof(*entries));
+        w->entries = entries;
+        w->capacity = capacity;
+    }
+    w->lowest_free = i + 1;
+    return (int)i;
+}
+
+int watch_add(struct watch *w, struct run *run, struct watch_ref *ref, int socket)
+{
+    struct epoll_event event = {.events = EPOLLRDHUP | EPOLLONESHOT};
+    CLEANUP_FD int fd = fcntl(socket, F_DUPFD_CLOEXEC, 3);
+    struct watch_entry *entry;
+    int place;
+
+    if (fd < 0)
+        return -errno;
+    place = find_free(w);
+    if (place < 0)
+        return place;
+    entry = &w->entries[place];
+    event.data.u64 = (uint64_t)TAG_WATCH << 56 | (uint64_t)place << 32 | ++entry->serial;
+    if (epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0)
+        return -errno;
+    entry->run = run;
+    entry->fd = take_fd(&fd);
+    ref->place = (unsigned)place + 1;
+    w->count++;
+    return 0;
+}
+
+void watch_remove(struct watch *w, struct watch_ref *ref)
+{
+    struct watch_entry *entry;
+
+    if (ref->place == 0)
+        return;
+    entry = &w->entries[ref->place - 1];
+    /* Closing the duplicate is not enough: the original is the same open file, so it would stay. */
+    (void)epoll_ctl(w->epoll_fd, EPOLL_CTL_DEL, entry->fd, NULL);
+    (void)close(entry->fd);
+    entry->run = NULL;
+    w->lowest_free = MIN(w->lowest_free, (size_t)ref->place - 1);
+    w->count--;
+    ref->place = 0;
+}
+
+bool watch_owns_tag(uint64_t tag)
+{
+    return tag >> 56 == TAG_WATCH;
+}
+
+struct run *watch_find(const struct watch *w, uint64_t tag)
+{
+    size_t place = (tag >> 32) & 0xffffff;
+    const struct watch_entry *entry = &w->entries[place];
+
+    if (place >= w->capacity || entry->serial != (uint32_t)tag)
+        return NULL;
+    return entry->run;
+}

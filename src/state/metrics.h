@@ -1,0 +1,45 @@
+/*
+ * F2. What /metrics tells: counters, gauges and histograms, one table of them in metrics.def.
+ *
+ * Any thread; writers only add to atomics. Labels come from fixed sets (routes, kernels), never from
+ * clients, so the number of series is bounded.
+ */
+#ifndef STATE_METRICS_H
+#define STATE_METRICS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+
+enum metric {
+#define METRIC(name, kind, text, label, help) METRIC_##name,
+#include "state/metrics.def"
+#undef METRIC
+    METRIC_COUNT
+};
+
+enum { METRICS_LABELS_MAX = 320 }; /* label values of one metric */
+
+/* Registers a label value of a metric that has a label, before it is used; in the text format it is
+ * escaped. The index to pass below; the same value gives the same index. -ENOSPC. Main thread, or under
+ * the caller's lock. */
+int metrics_label(enum metric m, const char *value);
+
+/* `label` is 0 for a metric without labels. */
+void metrics_add(enum metric m, int label, uint64_t n);
+void metrics_set(enum metric m, int label, int64_t value);      /* gauges */
+void metrics_observe_ns(enum metric m, int label, uint64_t ns); /* histograms of seconds */
+uint64_t metrics_value(enum metric m, int label); /* counters, gauges; a histogram's count */
+
+/* An upper bound of the q-quantile of a histogram in ns, over all labels; 0 when empty. */
+uint64_t metrics_quantile_ns(enum metric m, double q);
+
+/* One request, answered. Labels route and code; `route` is an index from metrics_label of
+ * METRIC_HTTP_REQUESTS. */
+void metrics_http(int route, unsigned status, uint64_t ns);
+
+/* Appends the Prometheus text format 0.0.4. */
+void metrics_render(struct buf *b);
+
+#endif

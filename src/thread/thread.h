@@ -1,0 +1,22 @@
+/*
+ * F1. Threads with a name that top and gdb show, and all signals blocked: signals are main's.
+ */
+#ifndef THREAD_THREAD_H
+#define THREAD_THREAD_H
+
+#include <pthread.h>
+
+struct thread {
+    pthread_t handle;
+};
+
+/* Starts `run(arg)`; the name is at most 15 bytes. 0 or negative errno. */
+int thread_start(struct thread *t, const char *name, void *(*run)(void *), void *arg);
+
+/* Waits for its end. */
+void thread_join(struct thread *t);
+
+/* Names the calling thread, for threads that a library started. */
+void thread_set_name(const char *name);
+
+#endif

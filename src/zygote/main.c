@@ -1,0 +1,148 @@
+/*
+ * prong-zygote: loads the kernels, forks workers that run them, kills and reaps them. One thread. prong
+ * starts it with a socket on descriptor 3 and tells it what to do there.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/parse.h"
+#include "ipc/proto.h"
+#include "worker/host.h"
+#include "zygote/announce.h"
+#include "zygote/loop.h"
+#include "zygote/reap.h"
+#include "zygote/selftest.h"
+
+enum { EXIT_USAGE = 64, EXIT_SYSTEM = 71 };
+
+#define SELFTEST_TIMEOUT_NS (5 * CLOCK_NS_PER_S)
+
+static const char usage[] = "Usage: prong-zygote KERNELS_DIR LOG_LEVEL [--parent PID] "
+                            "[--enable-fault-kernel]\n"
+                            "It is started by prong, with a socket on descriptor 3; to compute "
+                            "something, run prong.\n";
+
+struct arguments {
+    const char *kernels_dir;
+    enum log_level log_level;
+    pid_t parent; /* 0: not given */
+    bool with_fault;
+};
+
+/* Its caller is a program, so whatever is wrong gets the same answer. */
+static _Noreturn void refuse(const char *why)
+{
+    (void)fprintf(stderr, "prong-zygote: %s\n%s", why, usage);
+    _exit(EXIT_USAGE);
+}
+
+static pid_t read_pid(const char *text)
+{
+    uint64_t pid;
+
+    if (text == NULL || parse_u64(text, &pid) < 0 || pid < 1 || pid > INT32_MAX)
+        refuse("--parent takes the pid of prong.");
+    return (pid_t)pid;
+}
+
+static struct arguments read_arguments(int argc, char **argv)
+{
+    struct arguments a = {0};
+
+    if (argc < 3)
+        refuse("It needs a directory of kernels and a log level.");
+    a.kernels_dir = argv[1];
+    if (log_level_parse(argv[2], &a.log_level) < 0)
+        refuse("The log level is debug, info, warning or error.");
+    for (int i = 3; i < argc; i++) {
+        if (strcmp(argv[i], "--enable-fault-kernel") == 0)
+            a.with_fault = true;
+        else if (strcmp(argv[i], "--parent") == 0)
+            a.parent = read_pid(argv[++i]);
+        else
+            refuse("There is no such flag.");
+    }
+    return a;
+}
+
+static void check_socket(void)
+{
+    socklen_t bytes = sizeof(int);
+    int type = 0;
+
+    if (getsockopt(PROTO_ZYGOTE_FD, SOL_SOCKET, SO_TYPE, &type, &bytes) < 0 ||
+        type != SOCK_SEQPACKET)
+        refuse("Descriptor 3 is no socket of prong's: it is started by prong.");
+    (void)fcntl(PROTO_ZYGOTE_FD, F_SETFD, FD_CLOEXEC);
+}
+
+/* Dies with prong, and leaves the terminal's signals to it: they go to the whole group, and it is prong
+ * who then closes the socket. */
+static void bind_to_parent(pid_t parent)
+{
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+        _exit(EXIT_SYSTEM);
+    if (parent != 0 && getppid() != parent)
+        _exit(ZYGOTE_EXIT_DONE);
+    (void)signal(SIGINT, SIG_IGN);
+    (void)signal(SIGHUP, SIG_IGN);
+    (void)signal(SIGPIPE, SIG_IGN);
+}
+
+/* Workers are the parallelism; a library that starts threads of its own in each would fight with them. Read
+ * by these libraries when they are loaded, so before the kernels. */
+static void forbid_threads(void)
+{
+    (void)setenv("OMP_NUM_THREADS", "1", 1);
+    (void)setenv("OPENBLAS_NUM_THREADS", "1", 1);
+    (void)setenv("MKL_NUM_THREADS", "1", 1);
+}
+
+static void load_kernels(struct registry *r, const struct arguments *a, int reap_fd)
+{
+    struct err err;
+
+    if (registry_load(r, a->kernels_dir, a->with_fault, host_table(), &err) < 0)
+        log_error("no kernel is loaded: %s", err.text);
+    selftest_run(r, reap_fd, SELFTEST_TIMEOUT_NS);
+    for (uint32_t i = 0; i < r->count; i++) {
+        if (r->kernels[i].broken != NULL)
+            log_error("kernel %s is broken: %s", r->kernels[i].kernel.name, r->kernels[i].broken);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    static struct registry registry;
+    struct arguments a = read_arguments(argc, argv);
+    struct zygote_config config = {
+        .registry = &registry,
+        .control_fd = PROTO_ZYGOTE_FD,
+        .log_level = (int)a.log_level,
+    };
+
+    check_socket();
+    bind_to_parent(a.parent);
+    log_init("prong-zygote", a.log_level);
+    forbid_threads();
+    config.reap_fd = reap_open();
+    if (config.reap_fd < 0) {
+        log_error("SIGCHLD cannot be awaited: %s", strerror(-config.reap_fd));
+        _exit(EXIT_SYSTEM);
+    }
+    if (announce_hello(config.control_fd) < 0)
+        _exit(ZYGOTE_EXIT_DONE);
+    load_kernels(&registry, &a, config.reap_fd);
+    /* Loaded; from here on no path is opened, and a mounted directory can be unmounted. */
+    if (chdir("/") < 0 || announce_kernels(config.control_fd, &registry) < 0)
+        _exit(ZYGOTE_EXIT_DONE);
+    log_debug("%u kernels are ready", registry.count);
+    _exit(zygote_run(&config));
+}

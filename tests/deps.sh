@@ -1,0 +1,62 @@
+#!/bin/sh
+# deps.sh build|check|bench|lint: installs what that target needs and does not find, on Debian and Ubuntu;
+# elsewhere it names the packages and stops. Says nothing when all is there.
+set -eu
+
+header() { echo "#include <$1>" | ${CC:-cc} -E - >/dev/null 2>&1; }
+program() { command -v "$1" >/dev/null 2>&1; }
+header_cmocka() { printf '#include <stdarg.h>\n#include <stddef.h>\n#include <setjmp.h>\n#include <cmocka.h>\n' | ${CC:-cc} -E - >/dev/null 2>&1; }
+module() { "${PYTHON:-python3}" -c "import $1" >/dev/null 2>&1; }
+
+missing=
+need() { # PACKAGE WHY PROBE…
+    package=$1 why=$2
+    shift 2
+    "$@" && return
+    missing="$missing $package"
+    echo "prong needs $package: $why" >&2
+}
+
+case ${1:?} in
+build)
+    need libmicrohttpd-dev "the HTTP server library" header microhttpd.h
+    need libjansson-dev "JSON" header jansson.h
+    need libpng-dev "pictures of the mandelbrot kernel" header png.h
+    need zlib1g-dev "what libpng compresses with" header zlib.h
+    need uthash-dev "hash tables" header uthash.h
+    ;;
+check)
+    need libcmocka-dev "the unit tests" header_cmocka
+    need python3 "the system tests" test -x "${PYTHON:-/usr/bin/python3}"
+    need python3-pytest "the system tests" module pytest
+    need curl "the system tests" program curl
+    need wrk "load during the fault tests" program wrk
+    ;;
+bench)
+    need wrk "load" program wrk
+    ;;
+lint)
+    need clang-format "the form of the code" program clang-format
+    need cppcheck "static analysis" program cppcheck
+    need shellcheck "the shell scripts" program shellcheck
+    need git "the list of files" program git
+    ;;
+esac
+[ -n "$missing" ] || exit 0
+
+if ! program apt-get; then
+    echo "Please install:$missing (Debian's names; your system's may differ), then call make again." >&2
+    exit 1
+fi
+sudo=
+if [ "$(id -u)" -ne 0 ]; then
+    if ! program sudo; then
+        echo "Please install as root: apt-get install$missing" >&2
+        exit 1
+    fi
+    sudo=sudo
+fi
+echo "Installing with apt-get:$missing" >&2
+$sudo apt-get update -qq >&2 || true
+# shellcheck disable=SC2086 # a list of package names
+DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends $missing >&2

@@ -1,0 +1,25 @@
+/* Was built for a host that does not exist yet. */
+#include <stdint.h>
+
+#include "prong/kernel.h"
+
+static int map(struct prong_ctx *c, uint64_t lo, uint64_t hi)
+{
+    (void)lo, (void)hi;
+    return prong_write(c, "abi_ahead", sizeof("abi_ahead") - 1);
+}
+
+static const struct prong_kernel kernel = {
+    .size = sizeof(kernel),
+    .abi_major = PRONG_ABI_MAJOR,
+    .name = "ahead",
+    .version = "1",
+    .map = map,
+    .abi_minor = PRONG_ABI_MINOR + 1,
+};
+
+PRONG_EXPORT const struct prong_kernel *prong_kernel_entry(uint32_t major, uint32_t minor)
+{
+    (void)major, (void)minor;
+    return &kernel;
+}

@@ -1,0 +1,24 @@
+/* Has the same name as twin_b. */
+#include <stdint.h>
+
+#include "prong/kernel.h"
+
+static int map(struct prong_ctx *c, uint64_t lo, uint64_t hi)
+{
+    (void)lo, (void)hi;
+    return prong_write(c, "twin_a", sizeof("twin_a") - 1);
+}
+
+static const struct prong_kernel kernel = {
+    .size = sizeof(kernel),
+    .abi_major = PRONG_ABI_MAJOR,
+    .name = "twin",
+    .version = "1",
+    .map = map,
+};
+
+PRONG_EXPORT const struct prong_kernel *prong_kernel_entry(uint32_t major, uint32_t minor)
+{
+    (void)major, (void)minor;
+    return &kernel;
+}
