@@ -35,7 +35,7 @@ SERVER_LIBS    := -lmicrohttpd -ljansson -lm -pthread
 ISOLATED_LIBS  := -ldl -lm
 
 objects = $(patsubst src/%.c,$(B)/$(1)/%.o,$(foreach d,$(2),$(wildcard src/$(d)/*.c)))
-SERVER_OBJECTS   := $(call objects,server,$(SERVER)) $(B)/server/config.o $(B)/server/machine.o
+SERVER_OBJECTS   := $(call objects,server,$(SERVER)) $(patsubst %,$(B)/server/%.o,config machine healthcheck)
 ISOLATED_OBJECTS := $(filter-out %/zygote/main.o,$(call objects,isolated,$(ISOLATED)))
 BUILD_ID := $(VERSION)-$(BUILD)-$(shell cat src/ipc/*.h include/prong/kernel.h | cksum | cut -d' ' -f1)
 
@@ -72,7 +72,7 @@ $(B)/kernels/%.so: src/kernel/builtin/%.c | deps
 LIBS_mandelbrot := -lpng -lz
 
 run: all ## build and serve on http://127.0.0.1:8080 (ARGS="--workers 4 …")
-	@exec $(B)/prong --www www $(ARGS)
+	@exec $(B)/prong --www www --hints $(ARGS)
 
 # ---- tests ----------------------------------------------------------------------------------------
 UNIT := $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/*/*_test.c))

@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/parse.h"
 #include "config.h"
+#include "healthcheck.h"
 #include "machine.h"
 #include "state/metrics.h"
 
@@ -261,6 +262,8 @@ int main(int argc, char **argv)
         print_version();
     if (wants != 0)
         return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    if (p.config.healthcheck)
+        return healthcheck(p.config.listen) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
     (void)umask(077);
     p.signals = open_signals();
     rc = prepare(&p, &err);

@@ -93,7 +93,7 @@ struct query_reader {
 static void given_twice(struct params_problem *ret, const struct description *about,
                         const char *name)
 {
-    *ret = (struct params_problem){.param = params_find(about, name)};
+    *ret = (struct params_problem) {.param = params_find(about, name)};
     (void)snprintf(ret->name, sizeof(ret->name), "%s", name);
     (void)snprintf(ret->text, sizeof(ret->text), "Parameter %s is given twice: give it once.",
                    ret->name);

@@ -135,7 +135,8 @@ void compute_events(struct request *r, struct compute *c)
         l->stream = stream_open(r);
     if (l == NULL || l->stream == NULL) {
         if (!request_is_answered(r))
-            respond_problem(r, PROBLEM_NO_ROOM, NULL, "There is no memory for this. Send it later.");
+            respond_problem(r, PROBLEM_NO_ROOM, NULL,
+                            "There is no memory for this. Send it later.");
         job->slab = slab_drop(job->slab);
         (void)job_free(job);
         free(l);

@@ -8,6 +8,8 @@
 #define BASE_CHECK_H
 
 #include <assert.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -25,7 +27,7 @@ _Noreturn void check_failed(const char *expr, const char *file, int line);
 #define PRINTF_LIKE(f, a) __attribute__((format(printf, f, a)))
 
 /* A pointer to the struct that holds this member. */
-#define CONTAINER_OF(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
+#define CONTAINER_OF(ptr, type, member) ((type *)((uintptr_t)(ptr)-offsetof(type, member)))
 
 static inline void check_close_fd(const int *fd)
 {

@@ -18,8 +18,12 @@ static bool split(struct segments *s, const char *path, char *storage, size_t st
 {
     s->count = 0;
     while (*path == '/') {
-        size_t raw = strcspn(++path, "/");
-        ssize_t n = target_decode(path, raw, storage, storage_bytes);
+        size_t raw;
+        ssize_t n;
+
+        path++;
+        raw = (size_t)(strchrnul(path, '/') - path);
+        n = target_decode(path, raw, storage, storage_bytes);
         if (n < 0 || s->count == SEGMENTS_MAX)
             return false;
         s->text[s->count++] = storage;
@@ -30,27 +34,38 @@ static bool split(struct segments *s, const char *path, char *storage, size_t st
     return *path == '\0';
 }
 
+/* The pattern behind this literal segment, or NULL when the text is another. Byte by byte, since most
+ * patterns differ in the first one and all are tried. */
+static const char *skip_literal(const char *pattern, const char *text)
+{
+    while (*pattern == *text && *text != '\0') {
+        pattern++;
+        text++;
+    }
+    return *text == '\0' && (*pattern == '\0' || *pattern == '/') ? pattern : NULL;
+}
+
 /* Whether the pattern fits; its {names} go to `parts`. */
 static bool matches(const char *pattern, const struct segments *s, const char **parts)
 {
     size_t part = 0;
-    size_t i = 0;
 
-    for (; *pattern == '/'; i++) {
-        size_t n = strcspn(++pattern, "/");
-        if (i == s->count)
+    for (size_t i = 0; i < s->count; i++) {
+        if (*pattern++ != '/')
             return false;
-        if (*pattern == '{') {
-            if (s->text[i][0] == '\0')
+        if (*pattern != '{') {
+            pattern = skip_literal(pattern, s->text[i]);
+            if (pattern == NULL)
                 return false;
-            CHECK(part < REQUEST_PATH_PARTS_MAX);
-            parts[part++] = s->text[i];
-        } else if (strncmp(pattern, s->text[i], n) != 0 || s->text[i][n] != '\0') {
-            return false;
+            continue;
         }
-        pattern += n;
+        if (s->text[i][0] == '\0')
+            return false;
+        CHECK(part < REQUEST_PATH_PARTS_MAX);
+        parts[part++] = s->text[i];
+        pattern = strchrnul(pattern, '/');
     }
-    return i == s->count;
+    return *pattern == '\0';
 }
 
 static bool serves(const struct route *route, enum http_method method)

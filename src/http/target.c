@@ -14,7 +14,7 @@ const char *target_path(const char *target, size_t *ret_bytes)
         if (*target != '/')
             target = "/";
     }
-    *ret_bytes = strcspn(target, "?");
+    *ret_bytes = (size_t)(strchrnul(target, '?') - target);
     return target;
 }
 

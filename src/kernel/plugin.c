@@ -40,7 +40,8 @@ static int ask_entry(const char *path, void *handle, const struct prong_kernel *
 
     if (symbol == NULL)
         return err_set(err, -ENOEXEC, "%s exports no prong_kernel_entry.", path);
-    /* ISO C has no cast from an object's address to a function's; POSIX says the bytes are the same. */
+    /* ISO C has no cast from an object's address to a function's; POSIX says the bytes are the
+     * same. */
     memcpy(&entry, &symbol, sizeof(entry));
     *ret = entry(PRONG_ABI_MAJOR, PRONG_ABI_MINOR);
     if (*ret == NULL)

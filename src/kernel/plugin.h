@@ -1,7 +1,7 @@
 /*
- * F2, behind the wall. One shared object that may be a kernel: finds it, judges it, never calls into it
- * beyond its entry. Uses base, ipc/description and the ABI; knows nothing of the registry's names and
- * indices, of workers or of frames. Only prong-zygote calls this, before its first fork.
+ * F2, behind the wall. One shared object that may be a kernel: finds it, judges it, never calls
+ * into it beyond its entry. Uses base, ipc/description and the ABI; knows nothing of the registry's
+ * names and indices, of workers or of frames. Only prong-zygote calls this, before its first fork.
  */
 #ifndef KERNEL_PLUGIN_H
 #define KERNEL_PLUGIN_H
@@ -18,13 +18,13 @@ struct plugin {
     struct prong_kernel kernel; /* copied as far as its own size says; absent members are 0 */
 };
 
-/* Code that is to run as us must be ours or root's, and writable by nobody else. -EPERM with a sentence
- * that names `path`. */
+/* Code that is to run as us must be ours or root's, and writable by nobody else. -EPERM with a
+ * sentence that names `path`. */
 int plugin_check_owner(const char *path, const struct stat *st, uid_t self, struct err *err);
 
-/* Loads the shared object at `path` and asks its entry. On success the caller releases `ret`, or keeps
- * it for ever. -EPERM for its owner or mode, -ENOEXEC when it cannot be loaded, has no entry or declines
- * this host, -EINVAL when its declaration is not sound; always with a sentence. */
+/* Loads the shared object at `path` and asks its entry. On success the caller releases `ret`, or
+ * keeps it for ever. -EPERM for its owner or mode, -ENOEXEC when it cannot be loaded, has no entry
+ * or declines this host, -EINVAL when its declaration is not sound; always with a sentence. */
 int plugin_open(const char *path, struct plugin *ret, struct err *err);
 
 /* Unloads it. Never after its init succeeded: what it left behind may point into it. */

@@ -20,8 +20,8 @@ static bool has_name(const struct registry *r, const char *name)
     return false;
 }
 
-/* Reads the description back as prong will, so that a text too long costs this kernel and not the whole
- * zygote. Room is left for the sentence of a failed self-test. */
+/* Reads the description back as prong will, so that a text too long costs this kernel and not the
+ * whole zygote. Room is left for the sentence of a failed self-test. */
 static int check_description(const struct prong_kernel *k, struct err *err)
 {
     struct description *copy = NULL;

@@ -1,7 +1,8 @@
 /*
- * F2, behind the wall. The kernels of one zygote, by the index that TASK frames name them with. Filled
- * before the first fork and only read afterwards, so all workers share it copy-on-write. Uses base, ipc
- * and the ABI; knows nothing of workers. Only prong-zygote and its children call this.
+ * F2, behind the wall. The kernels of one zygote, by the index that TASK frames name them with.
+ * Filled before the first fork and only read afterwards, so all workers share it copy-on-write.
+ * Uses base, ipc and the ABI; knows nothing of workers. Only prong-zygote and its children call
+ * this.
  */
 #ifndef KERNEL_REGISTRY_H
 #define KERNEL_REGISTRY_H
@@ -25,19 +26,21 @@ struct registry {
     uint32_t count;
 };
 
-/* Adds `k`, whose declaration was checked, and runs its init with `host`. What `k` points to must live
- * for ever. -EEXIST for a name that is taken, -ENOSPC when full, -EMSGSIZE when its description does not
- * fit a KERNEL frame, -EINVAL when its init fails; always with a sentence. */
+/* Adds `k`, whose declaration was checked, and runs its init with `host`. What `k` points to must
+ * live for ever. -EEXIST for a name that is taken, -ENOSPC when full, -EMSGSIZE when its
+ * description does not fit a KERNEL frame, -EINVAL when its init fails; always with a sentence. */
 int registry_add(struct registry *r, const struct prong_kernel *k, const struct prong_host *host,
                  struct err *err);
 
-/* Loads every *.so of `dir` in the order of their names. One that is refused is logged with the reason
- * and left out. The kernel called "fault", which crashes on demand, is left out unless `with_fault`.
- * -EPERM when others could write into `dir`, or the errno of reading it; nothing is loaded then. */
+/* Loads every *.so of `dir` in the order of their names. One that is refused is logged with the
+ * reason and left out. The kernel called "fault", which crashes on demand, is left out unless
+ * `with_fault`. -EPERM when others could write into `dir`, or the errno of reading it; nothing is
+ * loaded then. */
 int registry_load(struct registry *r, const char *dir, bool with_fault,
                   const struct prong_host *host, struct err *err);
 
-/* Marks a kernel as broken; the sentence is copied and cut at DESCRIPTION_TEXT_MAX. The first stays. */
+/* Marks a kernel as broken; the sentence is copied and cut at DESCRIPTION_TEXT_MAX. The first
+ * stays. */
 void registry_break(struct registry *r, uint32_t index, const char *sentence);
 
 /* NULL when there is no such kernel. */

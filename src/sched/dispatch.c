@@ -3,11 +3,14 @@
 #include "base/log.h"
 #include "sched/internal.h"
 
-enum { OVERLAP_NS_MAX = 1000 * 1000 }; /* only shorter tasks may wait inside an intake */
+enum {
+    OVERLAP_NS_MAX = 1000 * 1000,      /* only shorter tasks may wait inside an intake */
+    PREFETCH_NS_MAX = 5 * 1000 * 1000, /* … or a chunk this short, while nobody else waits */
+};
 
 static bool has_map_to_send(const struct sched *s, const struct run *run)
 {
-    return run->plan.gap_count > 0 && run->out < MAX(s->live[POOL_ORDINARY], 1U);
+    return run->plan.gap_count > 0 && run->out < 2 * MAX(s->live[POOL_ORDINARY], 1U);
 }
 
 static bool has_something_to_send(const struct sched *s, const struct run *run)
@@ -28,13 +31,14 @@ static bool has_something_to_send(const struct sched *s, const struct run *run)
 static uint64_t predict(struct sched *s, const struct run *run)
 {
     const struct cost *cost = &record_of(s, run->kernel)->cost;
-    uint64_t ns;
+    uint64_t units, ns;
 
     if (run->state == RUN_NEW)
         return cost_start_ns(cost);
     if (run->state == RUN_FINISHING || run->combine_count > 0)
         return CLOCK_NS_PER_MS;
-    ns = plan_predict_ns(&run->plan, run->plan.units / MAX(s->live[POOL_ORDINARY], 1U));
+    units = run->plan.units - run->plan.units_out - run->plan.units_done;
+    ns = plan_predict_ns(&run->plan, units / (2 * (uint64_t)MAX(s->live[POOL_ORDINARY], 1U)));
     return ns == 0 ? COST_UNKNOWN_NS : MIN(ns, (uint64_t)PLAN_CHUNK_NS);
 }
 
@@ -149,8 +153,7 @@ static void take_back(struct sched *s, struct run *run, struct task *t, enum pro
 
 static void sent(struct sched *s, struct run *run, struct task *t)
 {
-    if (run->started_ns == 0)
-        run->started_ns = t->sent_ns;
+    run_begin(s, run, t->sent_ns);
     if (run->state == RUN_NEW)
         run->state = RUN_STARTING;
     dispatch_queue(s, run);
@@ -202,12 +205,23 @@ static bool takes(const struct sched *s, enum pool_kind kind, uint64_t predicted
            s->out_ns[kind] + predicted_ns <= live * SCHED_INTAKE_US * CLOCK_NS_PER_US;
 }
 
+/* A worker that ends a short chunk finds the next one in the intake, and need not wait for us. */
+static bool may_prefetch(const struct sched *s, enum pool_kind kind,
+                         const struct queue_entry *entry)
+{
+    const struct run *run = CONTAINER_OF(entry, const struct run, entry);
+
+    return kind == POOL_ORDINARY && run->state == RUN_MAPPING && s->live[kind] > 0 &&
+           entry->cost_ns <= PREFETCH_NS_MAX && s->out[kind] < 2 * s->live[kind] &&
+           queue_length_all(s->queue) == 1 && s->inflight < PROTO_INFLIGHT_MAX;
+}
+
 static bool send_next(struct sched *s, enum pool_kind kind, enum queue_want want)
 {
     const struct queue_entry *next = queue_peek(s->queue, want);
     struct run *run;
 
-    if (next == NULL || !takes(s, kind, next->cost_ns))
+    if (next == NULL || (!takes(s, kind, next->cost_ns) && !may_prefetch(s, kind, next)))
         return false;
     run = CONTAINER_OF(queue_pop(s->queue, want), struct run, entry);
     run->is_queued = false;

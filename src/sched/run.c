@@ -30,9 +30,33 @@ struct run *run_new(struct sched *s, struct job *job)
     s->backlog_ns += run->left_ns;
     TAILQ_INSERT_TAIL(&s->runs, run, link);
     s->run_count++;
+    run->is_waiting = true;
+    s->waiting[job->priority]++;
     watch_later(s, run);
     job->run = run;
     return run;
+}
+
+static void stop_waiting(struct sched *s, struct run *run)
+{
+    s->waiting[run->job->priority] -= run->is_waiting;
+    run->is_waiting = false;
+}
+
+void run_begin(struct sched *s, struct run *run, uint64_t now_ns)
+{
+    stop_waiting(s, run);
+    if (run->started_ns == 0)
+        run->started_ns = now_ns;
+}
+
+size_t runs_waiting(const struct sched *s)
+{
+    size_t n = 0;
+
+    for (int c = 0; c < QUEUE_CLASS_COUNT; c++)
+        n += s->waiting[c];
+    return n;
 }
 
 void run_spend(struct sched *s, struct run *run, uint64_t ns)
@@ -90,6 +114,7 @@ static void leave_lists(struct sched *s, struct run *run)
 {
     TAILQ_REMOVE(&s->runs, run, link);
     s->run_count--;
+    stop_waiting(s, run);
     if (run->is_unwatched)
         TAILQ_REMOVE(&s->unwatched, run, unwatched);
     if (run->is_queued)

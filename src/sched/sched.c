@@ -188,7 +188,7 @@ static uint64_t to_seconds(uint64_t ns)
 /* When the queue will have drained, at the rate that requests ended lately. */
 static uint64_t drain_ns(const struct sched *s)
 {
-    return s->gap_ns * MAX(queue_length_all(s->queue), (size_t)1);
+    return s->gap_ns * MAX(runs_waiting(s), (size_t)1);
 }
 
 static uint64_t wait_ns(const struct sched *s)
@@ -226,7 +226,7 @@ static int check_room(struct sched *s, struct job *job, uint64_t now_ns)
     bool is_short = cost_is_short(cost);
     uint64_t wait = is_short && s->live[POOL_EXPRESS] > 0 ? 0 : wait_ns(s);
 
-    if (queue_length_all(s->queue) >= s->config.queue_max)
+    if (runs_waiting(s) >= s->config.queue_max)
         return refuse(job, JOB_REFUSAL_QUEUE_FULL, to_seconds(drain_ns(s)));
     if (wait > 0 && now_ns + wait > job->deadline_ns)
         return refuse(job, JOB_REFUSAL_TOO_LATE, to_seconds(wait));

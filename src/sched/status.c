@@ -42,7 +42,7 @@ void sched_status(struct sched *s, struct sched_status *ret)
                                   .inflight = s->inflight,
                                   .backlog_ns = s->backlog_ns};
     for (int c = 0; c < QUEUE_CLASS_COUNT; c++)
-        ret->queued[c] = queue_length(s->queue, (enum queue_class)c);
+        ret->queued[c] = s->waiting[c];
     ret->worker_count = pool_workers(s->pool, workers, PROTO_WORKERS_MAX);
     for (size_t i = 0; i < ret->worker_count; i++) {
         ret->workers[i].worker = workers[i];
@@ -59,7 +59,7 @@ const char *sched_unready(struct sched *s)
         return "The server is shutting down.";
     if (!pool_is_up(s->pool) || s->live[POOL_ORDINARY] == 0)
         return "No worker is alive yet.";
-    if (queue_length_all(s->queue) >= s->config.queue_max)
+    if (runs_waiting(s) >= s->config.queue_max)
         return "The queue is full.";
     return NULL;
 }

@@ -127,7 +127,8 @@ static int host_string(struct prong_ctx *ctx, const char *text, size_t bytes)
     return 0;
 }
 
-/* It becomes a header of the response: visible ASCII and spaces, nothing that could end the line. */
+/* It becomes a header of the response: visible ASCII and spaces, nothing that could end the line.
+ * */
 static int host_media(struct prong_ctx *ctx, const char *media_type)
 {
     struct task *t = of(ctx);

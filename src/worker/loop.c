@@ -112,27 +112,25 @@ static void set_up(struct worker *w, const struct worker_config *c)
     retire_init(&w->retire, c->fork, STATM_FD, w->page);
 }
 
-/* The next task, its id in the page before anything else can go wrong with it: a worker that dies is
- * charged for the task that its page names. */
+static const struct proto_task *frame_of(const struct worker *w)
+{
+    return (const void *)w->frame;
+}
+
+/* The next task, its id in the page before anything else can go wrong with it: a worker that dies
+ * is charged for the task that its page names. */
 static size_t take_task(struct worker *w, int fds[PROTO_FDS_MAX], size_t *ret_fd_count)
 {
     ssize_t got = chan_recv(INTAKE_FD, w->frame, sizeof(w->frame), fds, ret_fd_count, 0);
-    const struct proto_task *f;
 
     if (got == 0 || got == -ECONNRESET)
         _exit(PROTO_EXIT_RETIRED);
     if (got < 0)
         end_unsound("what came on the intake is no frame.");
-    f = chan_frame(w->frame, (size_t)got, PROTO_TASK, sizeof(*f));
-    if (f == NULL)
+    if (chan_frame(w->frame, (size_t)got, PROTO_TASK, sizeof(struct proto_task)) == NULL)
         end_unsound("what came on the intake is no task.");
-    atomic_store_explicit(&w->page->task, f->task, memory_order_release);
+    atomic_store_explicit(&w->page->task, frame_of(w)->task, memory_order_release);
     return (size_t)got;
-}
-
-static const struct proto_task *frame_of(const struct worker *w)
-{
-    return (const void *)w->frame;
 }
 
 static bool is_cancelled_already(const struct worker *w)
@@ -143,8 +141,8 @@ static bool is_cancelled_already(const struct worker *w)
            atomic_load_explicit(&w->control->cancel[f->inflight], memory_order_acquire) == f->task;
 }
 
-/* Runs and answers. The figures are taken before the answer is sent, which is when the task ends for
- * prong. */
+/* Runs and answers. The figures are taken before the answer is sent, which is when the task ends
+ * for prong. */
 static void run_order(struct worker *w, uint64_t start_ns, struct proto_answer *answer)
 {
     struct usage before = usage_now(), after;
@@ -180,8 +178,8 @@ static void do_task(struct worker *w, size_t got, const int *fds, size_t fd_coun
     run_order(w, start_ns, answer);
 }
 
-/* After the answer was sent: prong reads the channel before it looks at the page of a dead worker, so a
- * task that was answered is never charged. */
+/* After the answer was sent: prong reads the channel before it looks at the page of a dead worker,
+ * so a task that was answered is never charged. */
 static void set_idle(struct shm_page *page)
 {
     atomic_store_explicit(&page->done, 0, memory_order_relaxed);

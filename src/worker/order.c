@@ -10,7 +10,8 @@
 
 enum { PART_ALIGN = 16 }; /* see proto_task.parts */
 
-/* Walks over the areas in their order: inline ones follow each other, slab ones take the next fd. */
+/* Walks over the areas in their order: inline ones follow each other, slab ones take the next fd.
+ * */
 struct area_reader {
     const struct proto_task *frame;
     uint64_t offset; /* of the next inline area, from the start of the frame */

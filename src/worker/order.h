@@ -1,7 +1,8 @@
 /*
- * F3, behind the wall. What one TASK frame asks for, checked to the last byte, with its areas found: behind
- * the frame or in a slab. prong is trusted to mean well, not to be free of bugs: a frame that is not sound
- * ends the worker before a kernel sees it. Uses kernel, ipc and base. One worker.
+ * F3, behind the wall. What one TASK frame asks for, checked to the last byte, with its areas
+ * found: behind the frame or in a slab. prong is trusted to mean well, not to be free of bugs: a
+ * frame that is not sound ends the worker before a kernel sees it. Uses kernel, ipc and base. One
+ * worker.
  */
 #ifndef WORKER_ORDER_H
 #define WORKER_ORDER_H
@@ -32,9 +33,9 @@ struct order {
     struct params params;
 };
 
-/* Checks a received frame of `got` bytes, aligned to PROTO_ALIGN, and maps the slabs whose descriptors
- * came with it. All of `fds` are closed, whatever happens. -EPROTO with a sentence for anything unsound,
- * or negative errno when a slab cannot be mapped. */
+/* Checks a received frame of `got` bytes, aligned to PROTO_ALIGN, and maps the slabs whose
+ * descriptors came with it. All of `fds` are closed, whatever happens. -EPROTO with a sentence for
+ * anything unsound, or negative errno when a slab cannot be mapped. */
 int order_read(struct order *o, const void *frame, size_t got, const int *fds, size_t fd_count,
                struct slabs *slabs, const struct registry *registry, struct err *err);
 

@@ -1,6 +1,7 @@
 /*
- * F3, behind the wall. The private memory that a kernel writes its answer into: grows up to a limit,
- * stays where it is between tasks. Uses base only; knows nothing of tasks or kernels. One worker.
+ * F3, behind the wall. The private memory that a kernel writes its answer into: grows up to a
+ * limit, stays where it is between tasks. Uses base only; knows nothing of tasks or kernels. One
+ * worker.
  */
 #ifndef WORKER_OUTPUT_H
 #define WORKER_OUTPUT_H
@@ -20,8 +21,8 @@ struct output {
 int output_init(struct output *o, size_t max);
 void output_release(struct output *o);
 
-/* `bytes` more at the end, counted in size, not set; one byte behind them may be written too, for a NUL.
- * NULL when that passes max, or without memory. */
+/* `bytes` more at the end, counted in size, not set; one byte behind them may be written too, for a
+ * NUL. NULL when that passes max, or without memory. */
 void *output_reserve(struct output *o, size_t bytes);
 
 /* Whether `bytes` more would pass max; tells the two failures of output_reserve apart. */

@@ -7,8 +7,8 @@ static const struct prong_kernel *kernel_of(const struct task *t)
     return &t->order->kernel->kernel;
 }
 
-/* After each call into the kernel: 0 to go on. A writer that failed fails the task even if the kernel did
- * not look, for its answer would lack a piece. */
+/* After each call into the kernel: 0 to go on. A writer that failed fails the task even if the
+ * kernel did not look, for its answer would lack a piece. */
 static int settle(struct task *t, int rc)
 {
     if (t->stop == TASK_CANCELLED)
@@ -18,7 +18,8 @@ static int settle(struct task *t, int rc)
     return t->failed ? -1 : 0;
 }
 
-/* Before each call into the kernel, so that one that never asks is still stopped between its steps. */
+/* Before each call into the kernel, so that one that never asks is still stopped between its steps.
+ * */
 static int may_go_on(struct task *t)
 {
     return task_is_cancelled(t, task_coarse_now_ns()) ? -1 : 0;

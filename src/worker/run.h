@@ -1,6 +1,7 @@
 /*
- * F3, behind the wall. What the four operations of a TASK mean: which of the kernel's functions run, in
- * which order, on what. Uses kernel, ipc and base; touches no channel and no clock of its own. One worker.
+ * F3, behind the wall. What the four operations of a TASK mean: which of the kernel's functions
+ * run, in which order, on what. Uses kernel, ipc and base; touches no channel and no clock of its
+ * own. One worker.
  */
 #ifndef WORKER_RUN_H
 #define WORKER_RUN_H

@@ -21,7 +21,8 @@ static void reset_signals(void)
 
     for (int i = 1; i < NSIG; i++)
         (void)signal(i, SIG_DFL); /* fails for KILL, STOP and libc's own */
-    /* Standard error may be a pipe whose reader has gone; that is no reason to die in a log line. */
+    /* Standard error may be a pipe whose reader has gone; that is no reason to die in a log line.
+     * */
     (void)signal(SIGPIPE, SIG_IGN);
     (void)sigemptyset(&none);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);

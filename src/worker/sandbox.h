@@ -1,10 +1,10 @@
 /*
- * F3, behind the wall. What a freshly forked child gives up before it runs a kernel's code. Uses base; knows
- * nothing of tasks. Called once in a child, never in the zygote itself.
+ * F3, behind the wall. What a freshly forked child gives up before it runs a kernel's code. Uses
+ * base; knows nothing of tasks. Called once in a child, never in the zygote itself.
  *
- * Here go the further layers, in this order, each best-effort until the options ask for it: an own uid
- * (after the limits; it clears PDEATHSIG, so set that and check the parent again), Landlock (after
- * no_new_privs), seccomp (last of all).
+ * Here go the further layers, in this order, each best-effort until the options ask for it: an own
+ * uid (after the limits; it clears PDEATHSIG, so set that and check the parent again), Landlock
+ * (after no_new_privs), seccomp (last of all).
  */
 #ifndef WORKER_SANDBOX_H
 #define WORKER_SANDBOX_H
@@ -29,10 +29,10 @@ struct sandbox_rules {
     size_t keep_count;
 };
 
-/* Default signals, an own session, death with the parent, first in line for the OOM killer, nothing on
- * standard input, standard output where standard error is, no other descriptor than those kept, no core,
- * few files, no new privileges. Negative errno with a sentence when a required step fails; the child must
- * then end. -ESRCH: the parent is gone already. */
+/* Default signals, an own session, death with the parent, first in line for the OOM killer, nothing
+ * on standard input, standard output where standard error is, no other descriptor than those kept,
+ * no core, few files, no new privileges. Negative errno with a sentence when a required step fails;
+ * the child must then end. -ESRCH: the parent is gone already. */
 int sandbox_enter(const struct sandbox_rules *rules, struct err *err);
 
 #endif

@@ -1,7 +1,7 @@
 /*
- * F3, behind the wall. The slabs that this worker has mapped lately: the same ones come again and again,
- * and mapping costs more than the payload. Read-only. Uses base and ipc; knows nothing of what is inside.
- * One worker.
+ * F3, behind the wall. The slabs that this worker has mapped lately: the same ones come again and
+ * again, and mapping costs more than the payload. Read-only. Uses base and ipc; knows nothing of
+ * what is inside. One worker.
  */
 #ifndef WORKER_SLABS_H
 #define WORKER_SLABS_H
@@ -23,10 +23,10 @@ struct slabs {
     uint64_t clock; /* counts questions */
 };
 
-/* Where slab `id` is, mapping it through `fd` if it is not known; the fd stays the caller's. The one
- * that was not asked for longest makes room, so the last SLABS_MAX answers stay valid. -EPROTO when the
- * id is 0, when it was of another size before, or when `fd` is not such a sealed slab; else negative
- * errno. */
+/* Where slab `id` is, mapping it through `fd` if it is not known; the fd stays the caller's. The
+ * one that was not asked for longest makes room, so the last SLABS_MAX answers stay valid. -EPROTO
+ * when the id is 0, when it was of another size before, or when `fd` is not such a sealed slab;
+ * else negative errno. */
 int slabs_map(struct slabs *s, uint64_t id, uint64_t bytes, int fd, const char **ret);
 
 void slabs_release(struct slabs *s);

@@ -1,7 +1,7 @@
 /*
- * F3, behind the wall. The context of one task: its output, its failure, and whether it must stop. What a
- * kernel may do with it is in worker/host.h. Uses kernel, ipc and base; knows nothing of the loop that
- * feeds it. One worker; one task at a time.
+ * F3, behind the wall. The context of one task: its output, its failure, and whether it must stop.
+ * What a kernel may do with it is in worker/host.h. Uses kernel, ipc and base; knows nothing of the
+ * loop that feeds it. One worker; one task at a time.
  */
 #ifndef WORKER_TASK_H
 #define WORKER_TASK_H
@@ -40,8 +40,8 @@ struct task {
     char media[PROTO_MEDIA_MAX + 1]; /* "" until the kernel says */
 };
 
-/* Prepares for a life of tasks; the pointers stay the caller's. An answer is limited to the out slab.
- * -ENOMEM. */
+/* Prepares for a life of tasks; the pointers stay the caller's. An answer is limited to the out
+ * slab. -ENOMEM. */
 int task_init(struct task *t, struct shm_page *page, const struct shm_control *control,
               struct answer_channel *channel);
 void task_release(struct task *t);
@@ -55,18 +55,20 @@ void task_end(struct task *t);
 /* An empty output to write; what was in the current one stays until the next call. */
 void task_turn(struct task *t);
 
-/* The task fails with this sentence, cut at PROTO_ERROR_MAX - 1, unless it has failed before. -1. */
+/* The task fails with this sentence, cut at PROTO_ERROR_MAX - 1, unless it has failed before. -1.
+ * */
 int task_fail(struct task *t, const char *format, ...) PRINTF_LIKE(2, 3);
 void task_fail_va(struct task *t, const char *format, va_list args) PRINTF_LIKE(2, 0);
 
 /* Whether prong has cancelled it or its deadline has passed; it is stopped from then on. */
 bool task_is_cancelled(struct task *t, uint64_t now_ns);
 
-/* Whether the range being mapped is to be cut after `done` of `total` units. Only a range that the kernel
- * counts as it was given can be: its rest must have a beginning. */
+/* Whether the range being mapped is to be cut after `done` of `total` units. Only a range that the
+ * kernel counts as it was given can be: its rest must have a beginning. */
 bool task_must_yield(struct task *t, uint64_t done, uint64_t total);
 
-/* The monotonic clock, up to 4 ms late and for a third of the price: kernels may call progress often. */
+/* The monotonic clock, up to 4 ms late and for a third of the price: kernels may call progress
+ * often. */
 uint64_t task_coarse_now_ns(void);
 
 /* What is in the current output. */

@@ -1,6 +1,7 @@
 /*
- * F4, behind the wall. What the zygote tells prong before it is asked anything: who it is, and which kernels
- * it has. Uses kernel, ipc and base. All functions: 0, or what chan_send failed with (-EPIPE: prong is gone).
+ * F4, behind the wall. What the zygote tells prong before it is asked anything: who it is, and
+ * which kernels it has. Uses kernel, ipc and base. All functions: 0, or what chan_send failed with
+ * (-EPIPE: prong is gone).
  */
 #ifndef ZYGOTE_ANNOUNCE_H
 #define ZYGOTE_ANNOUNCE_H

@@ -1,6 +1,7 @@
 /*
- * F4, behind the wall. Which worker sits in which slot. A fixed table; pure, no syscalls. A slot is taken
- * from FORK until its worker has been waited for; the generation tells its successive workers apart.
+ * F4, behind the wall. Which worker sits in which slot. A fixed table; pure, no syscalls. A slot is
+ * taken from FORK until its worker has been waited for; the generation tells its successive workers
+ * apart.
  */
 #ifndef ZYGOTE_CHILDREN_H
 #define ZYGOTE_CHILDREN_H

@@ -14,8 +14,8 @@
 #include "zygote/reap.h"
 #include "zygote/spawn.h"
 
-/* How long to wait for killed workers at the end; only one stuck in the kernel takes longer than a moment,
- * and PDEATHSIG has it anyway. */
+/* How long to wait for killed workers at the end; only one stuck in the kernel takes longer than a
+ * moment, and PDEATHSIG has it anyway. */
 #define LOOP_GRACE_NS (5 * CLOCK_NS_PER_S)
 
 struct zygote {
@@ -101,7 +101,8 @@ static int receive(struct zygote *z)
     return rc;
 }
 
-/* Tells of one worker that ended. Others that come by were left behind by workers, and nobody asked. */
+/* Tells of one worker that ended. Others that come by were left behind by workers, and nobody
+ * asked. */
 static int tell(struct zygote *z, const struct reaped *child)
 {
     struct proto_exited exited = {

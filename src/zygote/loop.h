@@ -1,6 +1,6 @@
 /*
- * F4, behind the wall. The zygote's life after READY: FORK and KILL come in, FORKED and EXITED go out.
- * Allocates nothing and logs nothing per worker. Uses worker, kernel, ipc and base.
+ * F4, behind the wall. The zygote's life after READY: FORK and KILL come in, FORKED and EXITED go
+ * out. Allocates nothing and logs nothing per worker. Uses worker, kernel, ipc and base.
  */
 #ifndef ZYGOTE_LOOP_H
 #define ZYGOTE_LOOP_H
@@ -16,9 +16,9 @@ struct zygote_config {
     int log_level;                   /* enum log_level; the workers' */
 };
 
-/* Serves until prong is gone (ZYGOTE_EXIT_DONE) or breaks the protocol (ZYGOTE_EXIT_PROTOCOL, after one
- * line in the log). All workers have been killed and waited for when it returns. Frames out wait until
- * prong reads them; prong always does. */
+/* Serves until prong is gone (ZYGOTE_EXIT_DONE) or breaks the protocol (ZYGOTE_EXIT_PROTOCOL, after
+ * one line in the log). All workers have been killed and waited for when it returns. Frames out
+ * wait until prong reads them; prong always does. */
 int zygote_run(const struct zygote_config *config);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * prong-zygote: loads the kernels, forks workers that run them, kills and reaps them. One thread. prong
- * starts it with a socket on descriptor 3 and tells it what to do there.
+ * prong-zygote: loads the kernels, forks workers that run them, kills and reaps them. One thread.
+ * prong starts it with a socket on descriptor 3 and tells it what to do there.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -83,8 +83,8 @@ static void check_socket(void)
     (void)fcntl(PROTO_ZYGOTE_FD, F_SETFD, FD_CLOEXEC);
 }
 
-/* Dies with prong, and leaves the terminal's signals to it: they go to the whole group, and it is prong
- * who then closes the socket. */
+/* Dies with prong, and leaves the terminal's signals to it: they go to the whole group, and it is
+ * prong who then closes the socket. */
 static void bind_to_parent(pid_t parent)
 {
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
@@ -96,8 +96,8 @@ static void bind_to_parent(pid_t parent)
     (void)signal(SIGPIPE, SIG_IGN);
 }
 
-/* Workers are the parallelism; a library that starts threads of its own in each would fight with them. Read
- * by these libraries when they are loaded, so before the kernels. */
+/* Workers are the parallelism; a library that starts threads of its own in each would fight with
+ * them. Read by these libraries when they are loaded, so before the kernels. */
 static void forbid_threads(void)
 {
     (void)setenv("OMP_NUM_THREADS", "1", 1);

@@ -102,7 +102,8 @@ static void settle(struct selftest *s, const struct reaped *child)
     }
 }
 
-/* Reaps until all are through or the time is up; `timeout_ns` from now, CLOCK_NEVER for no limit. */
+/* Reaps until all are through or the time is up; `timeout_ns` from now, CLOCK_NEVER for no limit.
+ * */
 static void await(struct selftest *s, int reap_fd, uint64_t deadline_ns)
 {
     while (s->running > 0) {

@@ -7,11 +7,13 @@ passed=0 failed=0
 out=$(mktemp)
 trap 'rm -f "$out"' EXIT
 for test in "$@"; do
-    if timeout 120 "$test" >"$out" 2>&1; then
+    timeout 120 "$test" >"$out" 2>&1
+    status=$?
+    if [ "$status" -eq 0 ]; then
         passed=$((passed + 1))
     else
         failed=$((failed + 1))
-        echo "---- $test: exit $?"
+        echo "---- $test: exit $status"
         cat "$out"
     fi
 done

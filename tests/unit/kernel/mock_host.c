@@ -344,6 +344,7 @@ static struct mock_bytes taken_out(struct mock *m)
 
     free(m->out.data);
     m->out = (struct mock_bytes) {0};
+    m->out_room = 0;
     return out;
 }
 
@@ -371,6 +372,7 @@ const char *mock_complaint(struct mock *m)
         err = m->kernel->map(&m->ctx, 0, work.units);
     free(m->out.data);
     m->out = (struct mock_bytes) {0};
+    m->out_room = 0;
     assert_int_equal(err != 0, m->failed);
     return m->failed ? m->error : NULL;
 }

@@ -74,7 +74,7 @@ static void a_description_that_prong_would_refuse_is_refused_here(void **state)
 
 static void there_is_room_for_so_many(void **state)
 {
-    static char names[PROTO_KERNELS_MAX + 1][8];
+    static char names[PROTO_KERNELS_MAX + 1][16];
 
     (void)state;
     for (int i = 0; i <= PROTO_KERNELS_MAX; i++) {

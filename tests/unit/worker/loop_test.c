@@ -16,8 +16,8 @@
 
 #include "prong_side.h"
 
-/* A worker of a process of its own, as the zygote would fork it, with one kernel: its input comes back, "spin"
- * waits for the end, "crash" brings it. */
+/* A worker of a process of its own, as the zygote would fork it, with one kernel: its input comes
+ * back, "spin" waits for the end, "crash" brings it. */
 static int map(struct prong_ctx *c, uint64_t lo, uint64_t hi)
 {
     struct prong_buf in;

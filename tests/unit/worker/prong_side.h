@@ -1,6 +1,6 @@
 /*
- * For tests only: prong's side of one worker, as prong would make it. Memory is created and sealed here,
- * frames are laid out by ipc/proto.h. Every function fails the test when the system fails.
+ * For tests only: prong's side of one worker, as prong would make it. Memory is created and sealed
+ * here, frames are laid out by ipc/proto.h. Every function fails the test when the system fails.
  */
 #ifndef TESTS_PRONG_SIDE_H
 #define TESTS_PRONG_SIDE_H
@@ -97,7 +97,8 @@ static inline struct proto_task prong_side_task(struct prong_side *p, uint32_t k
     return t;
 }
 
-/* A task laid out in memory, inline areas behind it; areas with a slab are left as they are. Bytes. */
+/* A task laid out in memory, inline areas behind it; areas with a slab are left as they are. Bytes.
+ * */
 static inline size_t prong_side_lay_out(struct proto_task *t, const struct prong_buf areas[3],
                                         char *out)
 {

@@ -118,7 +118,8 @@ static void an_orphan_does_not_start(void **state)
     assert_int_equal(in_child(check_orphan), 0);
 }
 
-/* A parent that dies, with a child in the sandbox that would live on; a pipe tells when it is gone. */
+/* A parent that dies, with a child in the sandbox that would live on; a pipe tells when it is gone.
+ * */
 static void a_child_dies_with_its_parent(void **state)
 {
     struct pollfd p = {.events = POLLIN};

@@ -1,5 +1,6 @@
 /*
- * For tests only: a task context in this process, with a kernel of the test's own and no worker around it.
+ * For tests only: a task context in this process, with a kernel of the test's own and no worker
+ * around it.
  */
 #ifndef TESTS_TASK_FIXTURE_H
 #define TESTS_TASK_FIXTURE_H

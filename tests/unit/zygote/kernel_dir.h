@@ -1,6 +1,6 @@
 /*
- * For tests only: a directory with some of the kernels of tests/unit/zygote/kernels, whose .so files the
- * Makefile builds into $PRONG_TEST_KERNELS. They are linked, not copied.
+ * For tests only: a directory with some of the kernels of tests/unit/zygote/kernels, whose .so
+ * files the Makefile builds into $PRONG_TEST_KERNELS. They are linked, not copied.
  */
 #ifndef TESTS_KERNEL_DIR_H
 #define TESTS_KERNEL_DIR_H

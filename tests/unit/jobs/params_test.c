@@ -1,0 +1,190 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <errno.h>
+
+#include "ipc/wire.h"
+#include "jobs/json.h"
+#include "jobs/params.h"
+
+static const char *const words[] = {"sqrt", "exp", NULL};
+static const struct prong_param declared[] = {
+    PRONG_PARAM_INT("limit", 0, 100, 10, "how far"),
+    PRONG_PARAM_REAL("scale", -1.5, 1.5, 0.5, "how large"),
+    PRONG_PARAM_TEXT("message", 5, "hello", "what to say"),
+    PRONG_PARAM_CHOICE("fn", words, "exp", "which"),
+    PRONG_PARAM_VALUES("values", 4, "numbers"),
+};
+
+static int map(struct prong_ctx *c, uint64_t lo, uint64_t hi)
+{
+    (void)c;
+    return lo == hi;
+}
+
+static struct description *about;
+
+static int make_description(void **state)
+{
+    static const struct prong_kernel kernel = {.size = sizeof(kernel),
+                                               .abi_major = PRONG_ABI_MAJOR,
+                                               .name = "test",
+                                               .version = "1",
+                                               .params = declared,
+                                               .param_count = ARRAY_SIZE(declared),
+                                               .map = map};
+    struct buf b;
+    int rc;
+
+    (void)state;
+    buf_init(&b, DESCRIPTION_BYTES_MAX);
+    rc = description_encode(&b, &kernel, NULL);
+    if (rc == 0)
+        rc = description_decode(b.data, b.size, &about);
+    buf_release(&b);
+    return rc;
+}
+
+static int free_description(void **state)
+{
+    (void)state;
+    free(about);
+    return 0;
+}
+
+static int encode(struct params *p, const char *text, bool raw, struct params_problem *problem)
+{
+    struct json_problem ignored;
+    json_t *json = json_read(text, strlen(text), &ignored);
+    int rc;
+
+    assert_non_null(json);
+    params_init(p);
+    rc = params_from_json(p, about, json, raw, problem);
+    json_decref(json);
+    return rc;
+}
+
+static void test_given_and_default(void **state)
+{
+    struct params_problem problem;
+    struct params p;
+    struct wire_reader r;
+
+    (void)state;
+    assert_int_equal(encode(&p, "{\"limit\":7,\"values\":[1,2.5]}", false, &problem), 0);
+    wire_read_init(&r, p.encoded.data, p.encoded.size);
+    assert_int_equal(wire_i64(&r), 7);
+    assert_true(wire_f64(&r) == 0.5);
+    assert_string_equal(wire_text(&r, 5), "hello");
+    assert_int_equal(wire_u32(&r), 1);
+    assert_true(wire_ended(&r));
+    assert_true(p.has_values && p.value_count == 2 && p.values[1] == 2.5);
+    params_release(&p);
+}
+
+static void refuses(const char *text, const char *name, const char *word)
+{
+    struct params_problem problem = {0};
+    struct params p;
+
+    assert_int_equal(encode(&p, text, true, &problem), -EINVAL);
+    assert_string_equal(problem.name, name);
+    if (strstr(problem.text, word) == NULL || strstr(problem.text, name) == NULL)
+        fail_msg("'%s' does not say '%s' and '%s'", problem.text, name, word);
+    params_release(&p);
+}
+
+static void test_refusals_name_bounds_and_what_came(void **state)
+{
+    (void)state;
+    refuses("{\"limit\":101}", "limit", "from 0 to 100; got 101");
+    refuses("{\"limit\":-1}", "limit", "got -1");
+    refuses("{\"limit\":\"7\"}", "limit", "got \"7\"");
+    refuses("{\"limit\":1.5}", "limit", "integer");
+    refuses("{\"limit\":true}", "limit", "got true");
+    refuses("{\"limit\":null}", "limit", "got null");
+    refuses("{\"scale\":2}", "scale", "from -1.5 to 1.5");
+    refuses("{\"message\":\"longer\"}", "message", "5 bytes");
+    refuses("{\"fn\":\"cube\"}", "fn", "one of sqrt, exp");
+    refuses("{\"values\":[1]}", "values", "raw");
+    refuses("{\"limmit\":1}", "limmit", "it has limit, scale");
+}
+
+static void test_values_are_checked(void **state)
+{
+    struct params_problem problem;
+    struct params p;
+
+    (void)state;
+    assert_int_equal(encode(&p, "{\"values\":[1,2,3,4,5]}", false, &problem), -EINVAL);
+    assert_non_null(strstr(problem.text, "at most 4"));
+    params_release(&p);
+    assert_int_equal(encode(&p, "{\"values\":[1,\"2\"]}", false, &problem), -EINVAL);
+    params_release(&p);
+    assert_int_equal(encode(&p, "{}", false, &problem), -EINVAL);
+    assert_non_null(strstr(problem.text, "missing"));
+    params_release(&p);
+    assert_int_equal(encode(&p, "{}", true, &problem), 0);
+    params_release(&p);
+}
+
+static void reads_query(const char *name, const char *value, const char *json)
+{
+    struct params_problem problem;
+    json_t *read = params_read_query(about, name, value, &problem);
+    char *text;
+
+    assert_non_null(read);
+    text = json_write(read, NULL);
+    assert_string_equal(text, json);
+    free(text);
+    json_decref(read);
+}
+
+static void test_query_takes_the_declared_type(void **state)
+{
+    struct params_problem problem;
+
+    (void)state;
+    reads_query("limit", "7", "7");
+    reads_query("scale", "0.25", "0.25");
+    reads_query("message", "7", "\"7\"");
+    reads_query("values", "1,2,3", "[1,2,3]");
+    reads_query("values", "[1,2]", "[1,2]");
+    assert_null(params_read_query(about, "limit", "seven", &problem));
+    assert_non_null(strstr(problem.text, "got \"seven\""));
+    assert_null(params_read_query(about, "limit", "0x10", &problem));
+    assert_null(params_read_query(about, "limit", " 1", &problem));
+    assert_null(params_read_query(about, "limit", "", &problem));
+    assert_null(params_read_query(about, "nope", "1", &problem));
+}
+
+static void test_schema_tells_all(void **state)
+{
+    json_t *schema = params_schema(about);
+    json_t *limit = json_object_get(json_object_get(schema, "properties"), "limit");
+
+    (void)state;
+    assert_string_equal(json_string_value(json_object_get(limit, "type")), "integer");
+    assert_int_equal(json_integer_value(json_object_get(limit, "maximum")), 100);
+    assert_int_equal(json_integer_value(json_object_get(limit, "default")), 10);
+    assert_int_equal(json_array_size(json_object_get(schema, "required")), 1);
+    assert_true(json_is_false(json_object_get(schema, "additionalProperties")));
+    json_decref(schema);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_given_and_default),
+        cmocka_unit_test(test_refusals_name_bounds_and_what_came),
+        cmocka_unit_test(test_values_are_checked),
+        cmocka_unit_test(test_query_takes_the_declared_type),
+        cmocka_unit_test(test_schema_tells_all),
+    };
+
+    return cmocka_run_group_tests(tests, make_description, free_description);
+}
