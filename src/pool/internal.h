@@ -45,6 +45,7 @@ struct pool {
     int control;          /* the socket to the zygote */
     uint64_t deadline_ns; /* STARTING: READY by then; NONE: when to start again */
     uint64_t pause_ns;
+    uint64_t ready_ns; /* since when it is UP */
     bool has_hello;
 
     int intake_send[POOL_KIND_COUNT];

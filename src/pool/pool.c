@@ -10,6 +10,10 @@
 
 /* A worker that closed its channel and lives on has this long to end before it is killed. */
 enum { CHANNEL_GRACE_MS = 200 };
+enum {
+    LIVED_MS = 100,      /* a zygote that was ready for longer did not fail to start */
+    PAUSE_FREE_MS = 200, /* pauses up to this long are not waited for */
+};
 
 static int make_memory(struct pool *p)
 {
@@ -90,12 +94,14 @@ static void restart(struct pool *p, uint64_t now_ns)
 {
     struct err err;
 
+    bool had_lived = p->state == ZYGOTE_UP && now_ns - p->ready_ns > LIVED_MS * CLOCK_NS_PER_MS;
+
     launch_stop(p);
-    /* At once the first time; a zygote that keeps dying waits longer and longer. */
-    if (p->pause_ns > 200 * CLOCK_NS_PER_MS) {
-        p->deadline_ns = now_ns + p->pause_ns;
+    /* At once; but one that keeps dying young waits longer and longer. */
+    if (had_lived)
+        p->pause_ns = 0;
+    else if (p->pause_ns > PAUSE_FREE_MS * CLOCK_NS_PER_MS)
         return;
-    }
     if (launch_start(p, &err) < 0)
         log_error("%s", err.text);
 }
@@ -121,6 +127,7 @@ void pool_apply(struct pool *p, struct pool_event *event)
         return;
     case POOL_READY:
         p->state = ZYGOTE_UP;
+        p->ready_ns = clock_now_ns();
         p->deadline_ns = CLOCK_NEVER;
         slots_fill(p, clock_now_ns());
         return;

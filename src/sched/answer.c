@@ -387,6 +387,24 @@ static void count_death(const struct pool_event *event)
     metrics_add(METRIC_WORKER_DEATHS, reason, 1);
 }
 
+static void log_death(const struct pool_event *event, const struct task *t)
+{
+    int status = event->exited.status;
+    const char *kernel = t == NULL ? "no kernel" : t->kernel->about->name;
+    const char *job = t == NULL || t->run == NULL ? "none" : t->run->job->id.text;
+
+    if (WIFSIGNALED(status))
+        log_warning("worker %d died by SIG%s%s; it ran %s, job %s", event->exited.pid,
+                    sigabbrev_np(WTERMSIG(status)),
+                    event->was_killed   ? ", as asked"
+                    : event->misbehaved ? " because it broke the protocol"
+                                        : "",
+                    kernel, job);
+    else
+        log_warning("worker %d exited with code %d; it ran %s, job %s", event->exited.pid,
+                    WEXITSTATUS(status), kernel, job);
+}
+
 static void exited(struct sched *s, const struct pool_event *event, enum pool_kind kind)
 {
     int status = event->exited.status;
@@ -394,6 +412,8 @@ static void exited(struct sched *s, const struct pool_event *event, enum pool_ki
     bool retired = WIFEXITED(status) && WEXITSTATUS(status) == PROTO_EXIT_RETIRED;
 
     count_death(event);
+    if (t != NULL || !retired)
+        log_death(event, t);
     if (t == NULL) {
         if (!retired)
             audit(s, kind, status);

@@ -30,8 +30,7 @@ enum {
     PLAN_COMBINE_BYTES = 4 << 20, /* … or once their bytes pass this, from two parts on, unless one
                                      of them is over two thirds of it */
     PLAN_FINISH_PARTS_MAX = 1024, /* parts given to finish, and to one combine */
-    PLAN_CHUNKS_MAX =
-        100000, /* chunks of one request, and those that are out as the last one comes */
+    PLAN_CHUNKS_MAX = 100000,     /* chunks of one request, and what is out as the last one comes */
 };
 
 /* One part that has arrived. */
@@ -56,18 +55,17 @@ struct plan_rules {
     bool has_combine;
     bool is_associative;
     unsigned workers; /* that may run chunks at once, ≥ 1 */
-    uint64_t
-        chunks_wanted; /* Prong-Chunks: this many equal chunks (±1 unit), never resized, at most
-                               PLAN_CHUNKS_MAX and one per unit; 0: free */
+    /* Prong-Chunks: this many equal chunks (±1 unit), never resized; at most PLAN_CHUNKS_MAX, and one
+     * per unit. 0: free. */
+    uint64_t chunks_wanted;
 };
 
 struct plan {
     struct plan_rules rules;
     uint64_t units;
     double unit_cost;
-    double
-        ns_per_cost; /* what is known from other requests at first, then measured here; 0: nothing */
-    bool measured;   /* a chunk of this request has been measured */
+    double ns_per_cost; /* known from other requests at first, then measured here; 0: nothing */
+    bool measured;      /* a chunk of this request has been measured */
     uint64_t units_out; /* given out and not yet answered */
     uint64_t units_done;
     uint64_t chunks;         /* that have been mapped */

@@ -291,7 +291,7 @@ static struct winner choose_client(const struct class *k, enum queue_want want)
     struct winner best = {.quanta = UINT64_MAX};
     struct queue_client *c;
 
-    TAILQ_FOREACH (c, &k->ring, ring_link) {
+    for (c = TAILQ_FIRST(&k->ring); c != NULL; c = TAILQ_NEXT(c, ring_link)) {
         uint64_t quanta = quanta_needed(c);
         if (first_entry(c, want) == NULL || quanta >= best.quanta)
             continue;

@@ -92,6 +92,7 @@ static void bind_to_parent(pid_t parent)
     if (parent != 0 && getppid() != parent)
         _exit(ZYGOTE_EXIT_DONE);
     (void)signal(SIGINT, SIG_IGN);
+    (void)signal(SIGTERM, SIG_IGN);
     (void)signal(SIGHUP, SIG_IGN);
     (void)signal(SIGPIPE, SIG_IGN);
 }

@@ -334,14 +334,15 @@ static void ignore_png(png_struct *png, const char *message)
     (void)message;
 }
 
-/* Zlib's quickest run-length strategy: flat areas are most of what there is to save. */
+/* Nobody computes while this packs, so it had better be quick: higher levels take twice as long. */
 static void write_picture(png_struct *png, png_info *info, const struct picture *p,
                           const uint8_t *indexes)
 {
     png_set_IHDR(png, info, p->width, p->height, 8, PNG_COLOR_TYPE_PALETTE, PNG_INTERLACE_NONE,
                  PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
     png_set_PLTE(png, info, palette, 1 + COLOURS);
-    png_set_compression_level(png, 1);
+    png_set_compression_level(png, 3);
+    png_set_compression_buffer_size(png, 65536);
     png_set_filter(png, PNG_FILTER_TYPE_BASE, PNG_FILTER_NONE);
     png_write_info(png, info);
     for (uint32_t y = 0; y < p->height; y++)

@@ -108,7 +108,7 @@ static int combine(struct prong_ctx *ctx, struct prong_buf left, struct prong_bu
 
 static const char *decimal(uint128 number, char text[static DIGITS_MAX])
 {
-    char *digit = text + DIGITS_MAX - 1;
+    char *digit = &text[DIGITS_MAX - 1];
 
     *digit = '\0';
     do {

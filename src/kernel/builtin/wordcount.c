@@ -263,7 +263,7 @@ static int count_range(struct prong_buf text, size_t from, size_t to, struct tot
     size_t before = from < BEFORE_BYTES ? from : BEFORE_BYTES;
     size_t after = text.size - to < AFTER_BYTES ? text.size - to : AFTER_BYTES;
     size_t at = before, end = before + to - from;
-    struct word word;
+    struct word word = {0};
 
     fill_window(bytes + from - before, end + after);
     totals->bytes += to - from;
@@ -439,7 +439,7 @@ static const char *selftest(void *state)
     static const char verse[] = "A rose is a rose\nIs a 'rose', isn't it?\n";
     struct prong_buf text = {.data = verse, .size = sizeof(verse) - 1};
     struct totals totals = {0};
-    struct word rose;
+    struct word rose = {0};
 
     (void)state;
     if (empty_table() != 0 || count_range(text, 0, 8, &totals) != 0 ||

@@ -10,9 +10,16 @@
 
 enum { MAX_BYTES = 1000 };
 
-/* Else AddressSanitizer ends a program that asks malloc for too much. */
+/* Else the sanitizers end a program that asks malloc for too much. */
 const char *__asan_default_options(void);
+const char *__tsan_default_options(void);
+
 const char *__asan_default_options(void)
+{
+    return "allocator_may_return_null=1";
+}
+
+const char *__tsan_default_options(void)
 {
     return "allocator_may_return_null=1";
 }

@@ -460,6 +460,17 @@ static void more_parameters_or_words_than_the_maximum_are_refused(void **state)
     buf_release(&b);
 }
 
+static void a_parameter_without_a_proper_name_is_refused(void **state)
+{
+    struct buf b;
+
+    (void)state;
+    params[LIMIT].name = "<script>";
+    b = encoded(NULL);
+    assert_int_equal(decode_copy(b.data, b.size), -EPROTO);
+    buf_release(&b);
+}
+
 static void a_choice_without_words_is_refused(void **state)
 {
     struct buf b;
@@ -500,6 +511,7 @@ int main(void)
         DESCRIPTION_TEST(more_than_the_maximum_is_refused),
         DESCRIPTION_TEST(a_text_above_the_maximum_is_refused),
         DESCRIPTION_TEST(more_parameters_or_words_than_the_maximum_are_refused),
+        DESCRIPTION_TEST(a_parameter_without_a_proper_name_is_refused),
         DESCRIPTION_TEST(a_choice_without_words_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

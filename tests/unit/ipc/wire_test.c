@@ -119,10 +119,9 @@ static void every_truncation_is_noticed(void **state)
     (void)state;
     put_all(&b);
     for (size_t n = 0; n < b.size; n++) {
-        char *copy = malloc(n + 1);
+        char *copy = malloc(MAX(n, (size_t)1)); /* no byte more than there is */
         assert_non_null(copy);
         memcpy(copy, b.data, n);
-        copy = realloc(copy, n > 0 ? n : 1);
         assert_false(read_all(copy, n));
         free(copy);
     }

@@ -34,7 +34,7 @@ static void counts_known_numbers_of_primes(void **state)
     mock_release(&m);
 }
 
-/* Every limit below the first thousands, then each prime's neighbourhood, against trial division. */
+/* Every limit of the first thousand, and some of the following. */
 static void agrees_with_a_simple_sieve(void **state)
 {
     static char composite[SIMPLE_MAX];

@@ -145,12 +145,13 @@ static void a_thread_that_cannot_start_says_so(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        /* First: later, the stack of a thread that has ended would be used again. */
+        cmocka_unit_test(a_thread_that_cannot_start_says_so),
         cmocka_unit_test(it_runs_and_is_waited_for),
         cmocka_unit_test(signals_are_not_for_it),
         cmocka_unit_test(the_starter_keeps_its_own_signals),
         cmocka_unit_test(it_has_its_name),
         cmocka_unit_test(it_can_name_itself),
-        cmocka_unit_test(a_thread_that_cannot_start_says_so),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,410 @@
+#!/usr/bin/python3
+"""The speed and memory table: bench.py [--write FILE] [ROW...]
+
+Ratios compare two things on one machine in one run, A B A B, and are the median of the pairs' ratios; so they hold
+elsewhere and under some load, while absolute figures are this machine's. Floors must hold; aims are what we want.
+"""
+
+import argparse
+import array
+import contextlib
+import os
+import re
+import resource
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import time
+
+from rig import CORES, TOOLS, Bare, CannotMeasure, Client, Load, Server, TICKS_PER_S, alternate, cpu_ticks
+from rig import describe_machine, median_ratio, pss_kb, quantile, switches, wrk
+
+README = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../README.md")
+BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
+DISTURBED = 0.1  # share of the cores that others may take before a row says so
+
+MIB = 1 << 20
+MS, US = 1e-3, 1e-6
+
+rows = {}
+
+
+def row(name):
+    def register(function):
+        rows[name] = function
+        return function
+
+    return register
+
+
+class Line:
+    """One line of the table. Without an aim it only informs."""
+
+    def __init__(self, what, value, unit, note, floor=None, aim=None, digits=2):
+        self.what, self.value, self.unit, self.note = what, value, unit, note
+        self.floor, self.aim, self.digits = floor, aim, digits
+
+    def text(self, value):
+        return "" if value is None else f"{value:.{self.digits}f}{self.unit}"
+
+    def verdict(self):
+        if self.aim is None:
+            return ""
+        more_is_better = self.floor is not None and self.floor < self.aim
+
+        def holds(bound):
+            return bound is None or (self.value >= bound if more_is_better else self.value <= bound)
+
+        return "ok" if holds(self.aim) else "ok, aim missed" if holds(self.floor) else "miss"
+
+
+# ---- requests per second ----
+
+
+def per_s(pairs, index):
+    return f"{statistics.median(p[index]['per_s'] for p in pairs) / 1000:.1f} k/s"
+
+
+class Cpu:
+    """CPU time per request of one process, which load by others hardly changes."""
+
+    def __init__(self, pid, url):
+        self.pid, self.url = pid, url
+        self.ticks = self.requests = 0
+
+    def load(self, seconds=2):
+        before = cpu_ticks(self.pid)
+        report = wrk(self.url, 64, seconds)
+        self.ticks += cpu_ticks(self.pid) - before
+        self.requests += report["requests"]
+        return report
+
+    def __str__(self):
+        return f"{self.ticks / TICKS_PER_S / self.requests / US:.1f}"
+
+
+@row("static")
+def measure_static():
+    with Server() as server, Bare(server, "/hello.txt") as bare:
+        ours = Cpu(server.process.pid, server.url("/hello.txt"))
+        theirs = Cpu(bare.process.pid, bare.url("/"))
+        ours.load(1), theirs.load(1)
+        pairs = alternate(ours.load, theirs.load, 5)
+    yield Line("1 KiB file, against libmicrohttpd alone",
+               median_ratio((a["per_s"], b["per_s"]) for a, b in pairs), "×",
+               f"{per_s(pairs, 0)} to {per_s(pairs, 1)}; CPU {ours} to {theirs} µs a request; "
+               f"64 connections, {server.threads} threads each", 0.85, 0.95)
+
+
+@row("echo")
+def measure_echo():
+    with Server() as server:
+        echo = Cpu(server.process.pid, server.url("/compute/echo"))
+        static = Cpu(server.process.pid, server.url("/hello.txt"))
+        echo.load(1), static.load(1)
+        pairs = alternate(echo.load, static.load, 5)
+    yield Line("echo through a worker, against our static answer",
+               median_ratio((a["per_s"], b["per_s"]) for a, b in pairs), "×",
+               f"{per_s(pairs, 0)} to {per_s(pairs, 1)}; CPU of the server {echo} to {static} µs a request, "
+               "without its workers; 64 connections", 0.45, 0.60)
+
+
+@row("echo1")
+def measure_echo1():
+    with Server() as server, Client(server.port) as client:
+        def p50(path):
+            return lambda: quantile(client.times(path, 2000), 0.5)
+
+        p50("/compute/echo")(), p50("/hello.txt")()
+        pairs = alternate(p50("/compute/echo"), p50("/hello.txt"), 9)
+    echo, static = (statistics.median(p[i] for p in pairs) / US for i in (0, 1))
+    yield Line("echo on one connection, p50 above static's", statistics.median(a - b for a, b in pairs) / US, " µs",
+               f"{echo:.0f} to {static:.0f} µs with a client in Python", 80, 40, digits=0)
+
+
+# ---- two workers against one ----
+
+
+def speedup(path, pairs_count, what, floor=None, aim=None):
+    if CORES < 2:
+        raise CannotMeasure("this needs two cores")
+    with Server("--workers", "1") as one, Server("--workers", "2") as two:
+        with Client(one.port) as ask_one, Client(two.port) as ask_two:
+            for _ in range(5 if pairs_count > 9 else 1):
+                ask_one.ask(path), ask_two.ask(path)
+            pairs = alternate(lambda: ask_one.time(path), lambda: ask_two.time(path), pairs_count)
+    seconds = [[p[i][0] for p in pairs] for i in (0, 1)]
+    cpu_ms = [statistics.median(p[i][1].receipt("cpu_ms") for p in pairs) for i in (0, 1)]
+    return Line(what, median_ratio(zip(*seconds)), "×",
+                f"{statistics.median(seconds[0]) / MS:.1f} to {statistics.median(seconds[1]) / MS:.1f} ms, best "
+                f"{min(seconds[0]) / MS:.1f} to {min(seconds[1]) / MS:.1f} "
+                f"({min(seconds[0]) / min(seconds[1]):.2f}×); CPU {cpu_ms[0]:.1f} to {cpu_ms[1]:.1f} ms; "
+                f"{len(pairs)} pairs", floor, aim)
+
+
+@row("primes")
+def measure_primes():
+    yield speedup("/compute/primes?limit=100000000", 41, "primes to 10^8, 2 workers against 1", 1.85, 1.97)
+    yield speedup("/compute/primes?limit=1000000000", 15, "primes to 10^9")
+    yield speedup("/compute/primes?limit=10000000000", 5, "primes to 10^10")
+
+
+@row("sum")
+def measure_sum():
+    yield speedup("/compute/sum?end=100000000", 41, "sum to 10^8, 2 workers against 1", 1.85, 1.97)
+    yield speedup("/compute/sum?end=1000000000", 21, "sum to 10^9, 2 workers against 1", 1.85, 1.97)
+
+
+@row("pi")
+def measure_pi():
+    yield speedup("/compute/pi?samples=100000000", 31, "pi with 10^8 samples, 2 workers against 1", 1.85, 1.97)
+
+
+# ---- while the workers are busy ----
+
+ENDLESS = "/compute/sum?end=1000000000000", "Prong-Chunks: 1\r\n"  # one chunk: a worker is in it until we hang up
+
+
+@contextlib.contextmanager
+def long_jobs(server, count):
+    """`count` requests that a worker each would work at for minutes, until the end of the block."""
+    with contextlib.ExitStack() as stack:
+        for _ in range(count):
+            stack.enter_context(Client(server.port)).send(*ENDLESS)
+        yield
+
+
+@row("express")
+def measure_express():
+    with Server("--workers", str(CORES)) as server, Client(server.port) as client:
+        client.times("/compute/echo", 50)  # it must be known to be short
+        client.times("/hello.txt", 50)
+        Load.wait_quiet()
+        with long_jobs(server, CORES):
+            before = server.wait_busy(CORES)
+            echo = client.times("/compute/echo", 2000, 1 * MS)
+            static = client.times("/hello.txt", 2000, 1 * MS)
+            if server.wait_busy(CORES) != before:
+                raise CannotMeasure("the workers were not busy all the time")
+    for what, times, floor, aim in (("echo", echo, 20, 5), ("static", static, 5, 2)):
+        yield Line(f"{what} p99 while all {CORES} workers burn CPU", quantile(times, 0.99) / MS, " ms",
+                   f"p50 {quantile(times, 0.5) / MS:.2f}, p90 {quantile(times, 0.9) / MS:.2f}, "
+                   f"longest {times[-1] / MS:.1f} ms; 2000 requests, 1 ms apart", floor, aim)
+
+
+@row("full")
+def measure_full():
+    with Server("--workers", str(CORES), "--queue", "4") as server, Client(server.port) as client:
+        client.times("/compute/echo", 50)
+        Load.wait_quiet()
+        with long_jobs(server, CORES):
+            server.wait_busy(CORES)
+            with long_jobs(server, 4):
+                while sum(server.status()["queue"][k] for k in ("high", "normal", "low")) < 4:
+                    time.sleep(0.01)
+                answer = client.ask(*ENDLESS, expect=503)
+                if b"queue-full" not in answer.body:
+                    raise CannotMeasure(f"refused for another reason: {answer.body[:200]!r}")
+                times = client.times(ENDLESS[0], 2000, 1 * MS, expect=503)
+                short = client.status_of("/compute/echo")
+    yield Line("503 when the queue is full, p99", quantile(times, 0.99) / MS, " ms",
+               f"p50 {quantile(times, 0.5) / MS:.2f}, longest {times[-1] / MS:.1f} ms; 2000 requests, 1 ms apart, "
+               f"all {CORES} workers busy; echo meanwhile: {short}", 5, 1)
+
+
+# ---- beginnings ----
+
+
+@row("respawn")
+def measure_respawn():
+    times = []
+    with Server("--workers", "1", "--express", "0") as server, Client(server.port) as client:
+        client.times("/compute/echo", 50)
+        for _ in range(31):
+            pid = server.status()["workers"][0]["pid"]
+            begin = time.perf_counter()
+            os.kill(pid, 9)
+            client.ask("/compute/echo")
+            times.append(time.perf_counter() - begin)
+            if server.status()["workers"][0]["pid"] == pid:
+                raise CannotMeasure("the worker is still there")
+            time.sleep(0.02)
+    times.sort()
+    yield Line("kill -9 of the only worker to the next one's answer", quantile(times, 0.5) / MS, " ms",
+               f"longest {times[-1] / MS:.1f} ms; echo sent right after the kill, {len(times)} times", 50, 5)
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as s:
+        return s.getsockname()[1]
+
+
+def start_once():
+    server = Server("--workers", "2", port=free_port())
+    begin = time.perf_counter()
+    server.spawn()
+    try:
+        while True:
+            try:
+                with Client(server.port) as client:
+                    client.ask("/compute/echo")
+                return time.perf_counter() - begin
+            except ConnectionError:
+                if time.perf_counter() - begin > 10:
+                    raise CannotMeasure("the server does not start")
+                time.sleep(0.2 * MS)
+    finally:
+        server.__exit__()
+
+
+@row("start")
+def measure_start():
+    start_once()
+    times = []
+    for _ in range(15):
+        Load.wait_quiet()
+        times.append(start_once())
+    times.sort()
+    yield Line("exec to the first 200 from a worker", quantile(times, 0.5) / MS, " ms",
+               f"longest {times[-1] / MS:.1f} ms; {len(times)} starts, asked for echo every 0.2 ms", 150, 50, digits=1)
+
+
+# ---- at rest ----
+
+
+@row("idle")
+def measure_idle():
+    with Server("--workers", "2") as server:
+        time.sleep(1)
+        fresh = [pss_kb(pid) for pid in server.pids()]
+        with Client(server.port) as client:
+            for path in ("/compute/primes", "/compute/sum", "/compute/pi"):
+                client.ask(path)
+        for path in ("/compute/echo", "/hello.txt"):
+            wrk(server.url(path), 64, 1)
+        time.sleep(3)
+        pids = server.pids()
+        used = [pss_kb(pid) for pid in pids]
+        time.sleep(1)  # what /status woke has gone to sleep
+        ticks, switched = sum(map(cpu_ticks, pids)), sum(map(switches, pids))
+        time.sleep(10)
+        ticks, switched = sum(map(cpu_ticks, pids)) - ticks, sum(map(switches, pids)) - switched
+    yield Line("memory (Pss) of all processes, 2 workers", sum(fresh) / 1024, " MB",
+               f"server {fresh[0] / 1024:.1f}, zygote {fresh[1] / 1024:.1f}, {len(fresh) - 2} workers "
+               f"{sum(fresh[2:]) / 1024:.1f}; after work and load {sum(used) / 1024:.1f} MB "
+               f"(server {used[0] / 1024:.1f})", 20, 10, digits=1)
+    yield Line("CPU time of all processes in 10 s of rest", ticks, " ticks",
+               f"of {1000 // TICKS_PER_S} ms each; {switched} times a thread woke", 0, 0, digits=0)
+
+
+# ---- bytes ----
+
+
+def copy_once():
+    run = subprocess.run([f"{TOOLS}/copy"], capture_output=True, text=True, check=True)
+    return float(run.stdout.split()[0])
+
+
+@row("raw")
+def measure_raw():
+    body = array.array("d", (n % 1000 / 8 for n in range(MIB // 8))).tobytes() * 64
+    with Server() as server, Client(server.port) as client:
+        for _ in range(2):
+            client.ask("/compute/stats", body=body)
+        copy_once()
+        pairs = alternate(lambda: client.time("/compute/stats", body=body), copy_once, 11)
+    wall, copy = (statistics.median(x) / MS for x in zip(*((a[0], b) for a, b in pairs)))
+    run_ms = statistics.median(a[1].receipt("run_ms") for a, _ in pairs)
+    yield Line("64 MiB of raw input to stats, against the socket and one copy",
+               median_ratio((a[0], b) for a, b in pairs), "×",
+               f"{wall:.1f} to {copy:.1f} ms; of it {run_ms:.1f} ms from submit to result, the rest is taking it in",
+               aim=3)
+
+
+@row("yardstick")
+def measure_yardstick():
+    if shutil.which("primesieve") is None:
+        raise CannotMeasure("primesieve is not installed")
+
+    def primesieve():
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run(["primesieve", "1e9", "-t1", "-q"], check=True, capture_output=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return (after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime) / MS
+
+    with Server("--workers", "1") as server, Client(server.port) as client:
+        def ours():
+            return client.ask("/compute/primes?limit=1000000000").receipt("cpu_ms")
+
+        ours(), primesieve()
+        pairs = alternate(ours, primesieve, 5)
+    ms = [statistics.median(p[i] for p in pairs) for i in (0, 1)]
+    yield Line("CPU time of primes to 10^9, against primesieve", median_ratio(pairs), "×",
+               f"{ms[0]:.0f} to {ms[1]:.0f} ms on one core")
+
+
+# ---- the table ----
+
+HEAD = ["| row | what | value | floor | aim | | how it came about |", "| --- | --- | ---: | ---: | ---: | --- | --- |"]
+
+
+def lines_of(name):
+    """The table's lines of one row, as they come."""
+    load = Load()
+    found = []
+    try:
+        found.extend(rows[name]())
+    except (CannotMeasure, OSError, subprocess.SubprocessError) as e:
+        reason = re.sub(r"[\s|]+", " ", str(e) or type(e).__name__)
+        yield f"| {name} | | | | | not measured | {reason} |"
+    others = load.others()
+    warning = f"; others took {others:.0%} of the cores" if others > DISTURBED else ""
+    for line in found:
+        yield (f"| {name} | {line.what} | {line.text(line.value)} | {line.text(line.floor)} | {line.text(line.aim)} "
+               f"| {line.verdict()} | {line.note}{warning} |")
+
+
+def write_into(path, text):
+    with open(path, encoding="utf-8") as f:
+        old = f.read()
+    begin, end = old.find(BEGIN), old.find(END)
+    if begin < 0 or end < begin:
+        sys.exit(f"bench.py: {path} has no {BEGIN} and {END}")
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(old[:begin] + BEGIN + "\n" + text + old[end:])
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("row", nargs="*", help=f"of {', '.join(rows)}; all if none is given")
+    parser.add_argument("--write", metavar="FILE", help=f"put the table between {BEGIN} and {END} of FILE")
+    args = parser.parse_args()
+    unknown = [name for name in args.row if name not in rows]
+    if unknown:
+        parser.error(f"no row {' '.join(unknown)}; there are {', '.join(rows)}")
+    target = args.write or (README if os.environ.get("PRONG_BENCH_WRITE") == "1" else None)
+    if target and args.row:
+        parser.error("only the whole table is written: name no rows")
+    description = describe_machine()
+    text = []
+
+    def say(line):
+        print(line, flush=True)
+        text.append(line)
+
+    for line in HEAD:
+        say(line)
+    for name in args.row or rows:
+        for line in lines_of(name):
+            say(line)
+    say("")
+    for line in description:
+        say(f"{line}  ")
+    if target:
+        write_into(target, "\n".join(text).rstrip() + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,326 @@
+"""What the rows measure with: our server, the bare one, wrk, a client of one connection, and the machine's load."""
+
+import contextlib
+import json
+import os
+import platform
+import re
+import resource
+import shutil
+import socket
+import statistics
+import subprocess
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+BUILD = os.environ.get("PRONG_DIR") or os.path.join(ROOT, "build/release")
+TOOLS = os.environ.get("PRONG_BENCH") or os.path.join(BUILD, "bench")
+CORES = len(os.sched_getaffinity(0))
+TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+HELLO = b"Prong takes requests in threads and does the work in processes.\n" * 16  # 1 KiB
+
+WAIT_S = 20
+
+
+class CannotMeasure(Exception):
+    """The row says so instead of a figure."""
+
+
+# ---- processes ----
+
+
+def stat_fields(pid):
+    with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as f:
+        return f.read().rpartition(")")[2].split()
+
+
+def cpu_ticks(pid):
+    """User and system time of one process, all its threads."""
+    fields = stat_fields(pid)
+    return int(fields[11]) + int(fields[12])
+
+
+def pss_kb(pid):
+    with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as f:
+        return int(re.search(r"^Pss: +(\d+) kB", f.read(), re.M)[1])
+
+
+def switches(pid):
+    """How often its threads have been put on a core."""
+    total = 0
+    for thread in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{thread}/schedstat", encoding="ascii") as f:
+            total += int(f.read().split()[2])
+    return total
+
+
+class Server:
+    """One prong, with its own www and data. Its environment holds none of our PRONG_… variables, since they
+    are its options. Started and ended by `with`."""
+
+    orphan_ticks = 0  # of workers of ended servers: nobody waits for those, so they are in no rusage
+
+    def __init__(self, *args, port=0):
+        self.folder = tempfile.mkdtemp(prefix="prong-bench-")
+        os.mkdir(f"{self.folder}/www")
+        with open(f"{self.folder}/www/hello.txt", "wb") as f:
+            f.write(HELLO)
+        self.argv = [f"{BUILD}/prong", "--listen", f"127.0.0.1:{port}", "--www", f"{self.folder}/www"]
+        self.argv += ["--data", f"{self.folder}/data", "--drain", "1", *args]
+        self.port = port
+        self.threads = 0
+        self.process = None
+
+    def spawn(self):
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("PRONG_")}
+        with open(f"{self.folder}/log", "wb") as log:
+            self.process = subprocess.Popen(self.argv, stderr=log, env=environment)
+
+    def __enter__(self):
+        self.spawn()
+        deadline = time.monotonic() + WAIT_S
+        while True:
+            with open(f"{self.folder}/log", encoding="utf-8", errors="replace") as f:
+                log = f.read()
+            said = re.search(r"listening on http://127\.0\.0\.1:(\d+).* (\d+) threads", log)
+            if said:
+                self.port, self.threads = int(said[1]), int(said[2])
+                return self
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                self.__exit__()
+                raise CannotMeasure(f"the server does not start: {log.strip()[-300:]}")
+            time.sleep(0.002)
+
+    def __exit__(self, *exception):
+        if self.process.poll() is None:
+            with contextlib.suppress(OSError, CannotMeasure):
+                Server.orphan_ticks += sum(cpu_ticks(pid) for pid in self.pids()[2:])
+            self.process.terminate()
+            try:
+                self.process.wait(WAIT_S)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def url(self, path):
+        return f"http://127.0.0.1:{self.port}{path}"
+
+    def status(self):
+        with Client(self.port) as client:
+            return json.loads(client.ask("/status").body)
+
+    def pids(self):
+        """Server, zygote, workers."""
+        status = self.status()
+        return [status["pid"], status["zygote_pid"], *(w["pid"] for w in status["workers"])]
+
+    def wait_busy(self, count):
+        """Until so many ordinary workers are inside a task; their pids."""
+        deadline = time.monotonic() + WAIT_S
+        while time.monotonic() < deadline:
+            workers = self.status()["workers"]
+            busy = [w["pid"] for w in workers if w["kind"] == "ordinary" and w["state"] == "busy"]
+            if len(busy) >= count:
+                return busy
+            time.sleep(0.01)
+        raise CannotMeasure(f"{count} workers did not become busy")
+
+
+class Bare:
+    """libmicrohttpd alone, with the answer that our server gives."""
+
+    def __init__(self, server, path):
+        with Client(server.port) as client:
+            answer = client.ask(path)
+        self.file = tempfile.NamedTemporaryFile(prefix="prong-bench-")
+        self.file.write(answer.body)
+        self.file.flush()
+        headers = [h for h in answer.headers if h[0].lower() not in ("date", "content-length", "connection")]
+        self.argv = [f"{TOOLS}/bare", "0", str(server.threads), self.file.name]
+        self.argv += [text for header in headers for text in header]
+
+    def __enter__(self):
+        self.process = subprocess.Popen(self.argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        said = self.process.stdout.readline().split()
+        if not said:
+            raise CannotMeasure("the bare server does not start")
+        self.port, self.version = int(said[0]), said[1]
+        return self
+
+    def __exit__(self, *exception):
+        self.process.stdin.close()
+        self.process.wait(WAIT_S)
+        self.process.stdout.close()
+        self.file.close()
+
+    def url(self, path):
+        return f"http://127.0.0.1:{self.port}{path}"
+
+
+# ---- clients ----
+
+
+class Answer:
+    def __init__(self, head, body):
+        lines = head.decode("latin-1").split("\r\n")
+        self.status = int(lines[0].split()[1])
+        self.headers = [tuple(line.split(": ", 1)) for line in lines[1:]]
+        self.body = body
+
+    def receipt(self, name):
+        return float(re.search(rf"{name}=([\d.]+)", dict(self.headers)["Prong-Receipt"])[1])
+
+
+class Client:
+    """One connection. wrk corrects its latencies for what a stalled client would have asked meanwhile; this
+    gives them as they were."""
+
+    def __init__(self, port, timeout=120):
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.socket.close()
+
+    def send(self, path, headers="", body=None):
+        head = f"{'GET' if body is None else 'POST'} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{headers}"
+        if body is not None:
+            head += f"Content-Type: application/octet-stream\r\nContent-Length: {len(body)}\r\n"
+        self.socket.sendall(head.encode("ascii") + b"\r\n")
+        if body is not None:
+            self.socket.sendall(body)
+
+    def receive(self):
+        data = b""
+        while b"\r\n\r\n" not in data:
+            got = self.socket.recv(65536)
+            if not got:
+                raise CannotMeasure("the server closed the connection")
+            data += got
+        head, _, body = data.partition(b"\r\n\r\n")
+        length = int(re.search(rb"(?i)\r\ncontent-length: (\d+)", head)[1])
+        while len(body) < length:
+            body += self.socket.recv(65536)
+        return Answer(head, body)
+
+    def ask(self, path, headers="", body=None, expect=200):
+        self.send(path, headers, body)
+        answer = self.receive()
+        if answer.status != expect:
+            raise CannotMeasure(f"{path} answered {answer.status}: {answer.body[:200]!r}")
+        return answer
+
+    def status_of(self, path):
+        self.send(path)
+        return self.receive().status
+
+    def time(self, path, headers="", body=None, expect=200):
+        """Seconds, and the answer."""
+        begin = time.perf_counter()
+        answer = self.ask(path, headers, body, expect)
+        return time.perf_counter() - begin, answer
+
+    def times(self, path, count, pause_s=0.0, expect=200):
+        """Sorted seconds of `count` requests, one after the other."""
+        seconds = []
+        for _ in range(count):
+            seconds.append(self.time(path, expect=expect)[0])
+            if pause_s > 0:
+                time.sleep(pause_s)
+        return sorted(seconds)
+
+
+def quantile(ordered, q):
+    return ordered[min(int(len(ordered) * q), len(ordered) - 1)]
+
+
+def wrk(url, connections, seconds):
+    """What report.lua prints, with requests per second."""
+    argv = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", f"{HERE}/report.lua", url]
+    run = subprocess.run(argv, capture_output=True, text=True, timeout=seconds + WAIT_S)
+    said = re.search(r"^bench (\{.*\})$", run.stdout, re.M)
+    if said is None:
+        raise CannotMeasure(f"wrk said {(run.stderr or run.stdout).strip()[-200:]}")
+    report = json.loads(said[1])
+    if report["errors"] or report["refused"] or not report["requests"]:
+        raise CannotMeasure(f"wrk had errors: {report}")
+    report["per_s"] = report["requests"] * 1e6 / report["us"]
+    return report
+
+
+def alternate(first, second, pairs):
+    """A B A B …: what both answered, as pairs. Waits for a quiet moment before each."""
+    results = []
+    for _ in range(pairs):
+        Load.wait_quiet()
+        results.append((first(), second()))
+    return results
+
+
+def median_ratio(pairs):
+    return statistics.median(a / b for a, b in pairs)
+
+
+# ---- the machine ----
+
+
+class Load:
+    """How busy others have kept the cores since this was made. Another's work counts, the hypervisor's too."""
+
+    patience_s = 40.0  # for quiet moments, in all
+
+    def __init__(self):
+        self.begin = self.look()
+
+    @staticmethod
+    def busy_ticks():
+        with open("/proc/stat", encoding="ascii") as f:
+            user, nice, system, _, _, irq, softirq, steal = map(int, f.readline().split()[1:9])
+        return user + nice + system + irq + softirq + steal
+
+    @classmethod
+    def look(cls):
+        own = sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+        return time.monotonic(), cls.busy_ticks() / TICKS_PER_S, own + Server.orphan_ticks / TICKS_PER_S
+
+    def others(self):
+        """Their share of all cores, 0 to 1. True only when no server of ours runs any more."""
+        wall, busy, own = (now - then for now, then in zip(self.look(), self.begin))
+        return max(0.0, (busy - own) / (wall * os.cpu_count()))
+
+    @classmethod
+    def wait_quiet(cls):
+        """Until the cores are idle but for a tenth, or patience ends. To be called while ours is idle."""
+        while cls.patience_s > 0:
+            before = cls.busy_ticks()
+            time.sleep(0.1)
+            if cls.busy_ticks() - before <= 0.1 * 0.1 * TICKS_PER_S * os.cpu_count():
+                return
+            cls.patience_s -= 0.1
+
+
+def first_line(*argv):
+    try:
+        run = subprocess.run(argv, capture_output=True, text=True, timeout=WAIT_S)
+    except OSError:
+        return ""
+    return next(iter((run.stdout or run.stderr).splitlines()), "")
+
+
+def describe_machine():
+    """Lines of text."""
+    with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as f:
+        model = re.search(r"^(?:model name|Hardware|cpu)\s*: (.*)$", f.read(), re.M)
+    libraries = subprocess.run([f"{BUILD}/prong", "--version"], capture_output=True, text=True).stdout
+    lines = libraries.strip().splitlines()
+    return [
+        f"{model[1] if model else platform.machine()}, {CORES} cores, Linux {platform.release()}",
+        f"{time.strftime('%Y-%m-%d %H:%M')}, {lines[0]} ({os.path.basename(BUILD)}), {', '.join(lines[1:])}",
+        ", ".join(filter(None, [" ".join(first_line("wrk", "--version").split()[:2]), first_line("cc", "--version")])),
+    ]
