@@ -30,7 +30,7 @@ endif
 # Only the server has threads: ThreadSanitizer has nothing to find on the other side of the wall.
 SERVER_FLAGS   := $(MODE_$(BUILD)) $(if $(filter tsan,$(BUILD)),-fsanitize=thread)
 ISOLATED_FLAGS := $(MODE_$(BUILD))
-KERNEL_FLAGS   := $(filter-out -O1 -O2,$(MODE_$(BUILD))) -O3 -ffp-contract=off -fvisibility=hidden
+KERNEL_FLAGS   := $(filter-out -O1 -O2,$(MODE_$(BUILD))) -O3 -ffp-contract=off -fno-math-errno -fvisibility=hidden
 SERVER_LIBS    := -lmicrohttpd -ljansson -lm -pthread
 ISOLATED_LIBS  := -ldl -lm
 
@@ -86,10 +86,13 @@ $(B)/test-kernels/%.so: tests/unit/zygote/kernels/%.c | deps
 $(B)/tests/kernel/mock_host.o: tests/unit/kernel/mock_host.c | deps-check
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(COMMON) $(ISOLATED_FLAGS) -c -o $@ $<
-$(ISOLATED_TESTS): $(B)/tests/%: tests/unit/%.c $(B)/libisolated.a $(B)/tests/kernel/mock_host.o | deps-check
+$(B)/libmock.a: $(B)/tests/kernel/mock_host.o
+	$(AR) rcs $@ $^
+$(ISOLATED_TESTS): $(B)/tests/%: tests/unit/%.c $(B)/libisolated.a $(B)/libmock.a | deps-check
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(COMMON) $(ISOLATED_FLAGS) -o $@ $(filter %.c %mock_host.o,$^) \
-		$(wildcard src/kernel/builtin/$(patsubst %_test,%,$(@F)).c) $(B)/libisolated.a -lcmocka -lpng -lz $(ISOLATED_LIBS)
+	$(CC) $(CPPFLAGS) $(COMMON) $(ISOLATED_FLAGS) -ffp-contract=off -o $@ $< $(if $(filter kernel/%,$*),\
+		$(wildcard src/kernel/builtin/$(patsubst %_test,%,$(@F)).c) $(B)/libmock.a) \
+		$(B)/libisolated.a -lcmocka -lpng -lz $(ISOLATED_LIBS)
 $(SERVER_TESTS): $(B)/tests/%: tests/unit/%.c $(B)/libserver.a | deps-check
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(COMMON) $(SERVER_FLAGS) -o $@ $< $(B)/libserver.a -lcmocka $(SERVER_LIBS)

@@ -202,7 +202,7 @@ static inline const char *prong_text(struct prong_ctx *c, unsigned index)
     return c->host->text_param(c, index);
 }
 
-/* The whole input of the request, whichever range is asked for; read-only, aligned to 64 bytes, lives
+/* The whole input of the request, in plan, map, combine and finish alike; read-only, aligned to 64 bytes, lives
  * as long as the ctx. PRONG_INPUT_NONE sets size 0. */
 static inline enum prong_input prong_input(struct prong_ctx *c, struct prong_buf *ret_input)
 {
@@ -245,7 +245,7 @@ static inline int prong_media(struct prong_ctx *c, const char *media_type)
 /* Call about every millisecond: `done` of `total` is through, in units when the range [lo, hi) is of
  * units: done = next - lo, total = hi - lo. Nonzero means stop here and return 0: the request was
  * cancelled, or the host wants the rest of the range, [lo + done, hi), back for other workers; the
- * part must then be exactly that of [lo, lo + done). */
+ * part must then be exactly that of [lo, lo + done), which is empty when done is 0. */
 static inline int prong_progress(struct prong_ctx *c, uint64_t done, uint64_t total)
 {
     return c->host->progress(c, done, total);

@@ -64,7 +64,7 @@ static void keep_result(const struct pool *p, const struct slot *s, const uint8_
     if (!a->in_slab)
         return;
     if (a->result_bytes > SLAB_BYTES_MIN)
-        shm_discard(s->out_fd, p->config.result_bytes_max);
+        (void)shm_discard(s->out_fd, p->config.result_bytes_max);
     (void)chan_send_struct(s->channel, &ack, sizeof(ack), MSG_DONTWAIT);
 }
 
@@ -109,8 +109,11 @@ static size_t read_channel(struct pool *p, struct slot *s, struct pool_batch *ba
                                   .iov_len = PROTO_FRAME_MAX};
         msgs[i] = (struct mmsghdr) {.msg_hdr = {.msg_iov = &iovs[i], .msg_iovlen = 1}};
     }
-    n = recvmmsg(s->channel, msgs, (unsigned)room, MSG_DONTWAIT | MSG_CMSG_CLOEXEC, NULL);
-    if (n < 0 && errno != EAGAIN && errno != EINTR)
+    /* A worker that died with an ACK unread resets the channel, once, before its last answers. */
+    do
+        n = recvmmsg(s->channel, msgs, (unsigned)room, MSG_DONTWAIT | MSG_CMSG_CLOEXEC, NULL);
+    while (n < 0 && (errno == EINTR || errno == ECONNRESET));
+    if (n < 0 && errno != EAGAIN)
         end_channel(p, s);
     for (int i = 0; i < n; i++) {
         if (msgs[i].msg_len == 0) {

@@ -137,6 +137,8 @@ static int make_order(struct sched *s, struct run *run, struct task *t, struct p
 /* The task could not be sent: the run is as if it had never tried. */
 static void take_back(struct sched *s, struct run *run, struct task *t, enum proto_op op)
 {
+    queue_charge(s->queue, (enum queue_class)run->job->priority, run->job->client,
+                 -(int64_t)t->predicted_ns);
     if (op == PROTO_OP_MAP && plan_give_back(&run->plan, t->lo, t->hi) < 0) {
         task_end(s, t);
         run_fail(s, run, "The server has no memory left to go on with this.");

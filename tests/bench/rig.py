@@ -134,7 +134,7 @@ class Bare:
 
     def __init__(self, server, path):
         with Client(server.port) as client:
-            answer = client.ask(path)
+            answer = self.expected = client.ask(path)
         self.file = tempfile.NamedTemporaryFile(prefix="prong-bench-")
         self.file.write(answer.body)
         self.file.flush()
@@ -148,7 +148,22 @@ class Bare:
         if not said:
             raise CannotMeasure("the bare server does not start")
         self.port, self.version = int(said[0]), said[1]
+        try:
+            self.check()
+        except BaseException:
+            self.__exit__()
+            raise
         return self
+
+    def check(self):
+        """The same answer, twice on one connection, or the ratio would compare two protocols."""
+        def essence(answer):
+            return answer.status, answer.body, sorted(h for h in answer.headers if h[0] != "Date")
+
+        with Client(self.port) as client:
+            for _ in range(2):
+                if essence(client.ask("/")) != essence(self.expected):
+                    raise CannotMeasure("the bare server does not answer as ours does")
 
     def __exit__(self, *exception):
         self.process.stdin.close()

@@ -138,7 +138,7 @@ static void a_child_dies_with_its_parent(void **state)
             MUST(write(SANDBOX_FIRST_FD, "x", 1) == 1);
             (void)sleep(60);
         }
-        (void)read(ends[0], &byte, 1);
+        MUST(read(ends[0], &byte, 1) == 1);
         _exit(0);
     }
     (void)close(ends[1]);

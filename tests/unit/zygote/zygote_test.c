@@ -818,13 +818,14 @@ static void fork_beyond_the_slots(void)
 
 static void fork_into_a_taken_slot(void)
 {
-    struct worker_under_test w = new_worker(1);
+    struct worker_under_test first = new_worker(1), second = new_worker(1);
 
-    fork_worker(&w);
-    prong_side_close(&w.side);
-    w = new_worker(1);
-    send_fork(&w, PROTO_FORK_FD_COUNT);
-    prong_side_close(&w.side);
+    fork_worker(&first);
+    send_fork(&second, PROTO_FORK_FD_COUNT);
+    /* Not before: without its intake the first would leave the slot. */
+    assert_int_equal(prong_side_receive(&first.side, &got), 0);
+    prong_side_close(&first.side);
+    prong_side_close(&second.side);
 }
 
 static void kill_with_no_signal(void)
