@@ -14,9 +14,9 @@
 #include "thread/thread.h"
 
 enum {
-    SPARES_MAX = 64,               /* requests that a thread keeps for reuse */
-    DISCARD_BYTES_MAX = 64 << 10,  /* of a body read for nothing, to keep the connection */
-    RESERVE_BYTES_MAX = 1 << 20,   /* allocated on a client's word alone */
+    SPARES_MAX = 64,              /* requests that a thread keeps for reuse */
+    DISCARD_BYTES_MAX = 64 << 10, /* of a body read for nothing, to keep the connection */
+    RESERVE_BYTES_MAX = 1 << 20,  /* allocated on a client's word alone */
 };
 
 /* One connection's client. */
@@ -296,7 +296,8 @@ static void admit(struct request *r)
 
 static enum MHD_Result deliver(struct request *r)
 {
-    bool closing = r->must_close || atomic_load_explicit(&r->server->draining, memory_order_relaxed);
+    bool closing =
+        r->must_close || atomic_load_explicit(&r->server->draining, memory_order_relaxed);
     enum MHD_Result rc;
 
     if (r->file != NULL) {
@@ -317,9 +318,8 @@ static enum MHD_Result deliver(struct request *r)
 /* Whether to refuse at once, at the price of the connection, and not when the body has been read. */
 static bool is_due(const struct request *r)
 {
-    return has_body(r) &&
-           (r->must_close || r->is_chunked || r->expects_continue ||
-            r->content_length > DISCARD_BYTES_MAX);
+    return has_body(r) && (r->must_close || r->is_chunked || r->expects_continue ||
+                           r->content_length > DISCARD_BYTES_MAX);
 }
 
 static enum MHD_Result begin(struct request *r, const char *method, const char *version)

@@ -18,7 +18,7 @@ enum {
     /* libmicrohttpd wipes all of it after every request: with 64 KiB that took a quarter of the time of a
      * small answer. This takes headers of 16 KiB and more, in 200 fields and more. */
     MEMORY_BYTES_PER_CONNECTION = 24 << 10,
-    FDS_RESERVED = 64,                      /* for all that is no connection */
+    FDS_RESERVED = 64, /* for all that is no connection */
     OPTIONS_MAX = 16,
 };
 
@@ -41,7 +41,11 @@ static void log_library(void *arg, const char *format, va_list args)
     (void)vsnprintf(text, sizeof(text), format, args);
     n = strcspn(text, "\n");
     text[n] = '\0';
-    log_warning("libmicrohttpd: %s", text);
+    /* What any client can cause by leaving or by sending rubbish is no news. */
+    log_write(strcasestr(text, "closing connection") != NULL || strncmp(text, "Failed to", 9) == 0
+                  ? LOG_DEBUG
+                  : LOG_WARNING,
+              "libmicrohttpd: %s", text);
 }
 
 /* On libmicrohttpd's varargs a pointer to a function travels as void *. */
@@ -63,8 +67,7 @@ static int start_daemon(struct server *s, struct err *err)
     size_t n = 0;
 
 #define OPTION(name, number, pointer)                                                              \
-    options[n++] =                                                                                 \
-        (struct MHD_OptionItem) {MHD_OPTION_##name, (intptr_t)(number), (pointer)}
+    options[n++] = (struct MHD_OptionItem) {MHD_OPTION_##name, (intptr_t)(number), (pointer)}
     OPTION(URI_LOG_CALLBACK, FUNCTION(serve_arrive), s);
     OPTION(NOTIFY_COMPLETED, FUNCTION(serve_complete), s);
     OPTION(NOTIFY_CONNECTION, FUNCTION(serve_connection), s);

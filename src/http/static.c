@@ -36,7 +36,7 @@ struct static_file {
     struct version version;
     char etag[ETAG_BYTES];
     struct MHD_Response *ok, *not_modified;
-    uint64_t checked_ns;   /* under the lock */
+    uint64_t checked_ns;    /* under the lock */
     _Atomic unsigned holds; /* the cache's and the requests' */
 };
 
@@ -142,10 +142,8 @@ bool static_exists(struct static_files *files, const struct request *r)
 
 static struct version version_of(const struct stat *st)
 {
-    return (struct version) {.device = st->st_dev,
-                             .inode = st->st_ino,
-                             .bytes = st->st_size,
-                             .modified = st->st_mtim};
+    return (struct version) {
+        .device = st->st_dev, .inode = st->st_ino, .bytes = st->st_size, .modified = st->st_mtim};
 }
 
 static bool is_same(const struct version *a, const struct version *b)
@@ -328,8 +326,8 @@ static void answer_large(struct request *r, int fd, const struct version *v, con
         if (r->response == NULL)
             (void)close(fd);
     }
-    if (r->response != NULL && (!add_validators(r->response, v) ||
-                                (r->status == 200 && !add_type(r->response, name)))) {
+    if (r->response != NULL &&
+        (!add_validators(r->response, v) || (r->status == 200 && !add_type(r->response, name)))) {
         MHD_destroy_response(r->response);
         r->response = NULL;
     }

@@ -72,24 +72,24 @@ json_t *json_read(const char *text, size_t bytes, struct json_problem *ret_probl
 }
 
 /* jansson 2.14 prints 0.1 as 0.10000000000000001; fewer digits often read back the same. */
-static int shortest_digits(const json_t *value)
+static unsigned shortest_digits(const json_t *value)
 {
     char text[40];
 
-    for (int digits = 15; digits < 17; digits++) {
-        (void)snprintf(text, sizeof(text), "%.*g", digits, json_real_value(value));
+    for (unsigned digits = 15; digits < 17; digits++) {
+        (void)snprintf(text, sizeof(text), "%.*g", (int)digits, json_real_value(value));
         if (strtod(text, NULL) == json_real_value(value))
             return digits;
     }
     return 17;
 }
 
-static int digits_needed(json_t *value)
+static unsigned digits_needed(json_t *value)
 {
     json_t *member;
     const char *key;
     size_t i;
-    int digits = 15;
+    unsigned digits = 15;
 
     if (json_is_real(value))
         return shortest_digits(value);
@@ -127,7 +127,7 @@ void json_brief(json_t *value, char *out, size_t capacity)
         (void)snprintf(out, capacity, "an object");
     else if ((text = json_write(value, NULL)) == NULL)
         (void)snprintf(out, capacity, "something");
-    else if (strlen(text) < MIN(capacity, 64))
+    else if (strlen(text) < MIN(capacity, (size_t)64))
         (void)snprintf(out, capacity, "%s", text);
     else
         (void)snprintf(out, capacity, "a string of %zu bytes", json_string_length(value));

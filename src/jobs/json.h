@@ -17,7 +17,7 @@
 /* What was wrong and where; line and column count from 1. */
 struct json_problem {
     int line, column;
-    char text[200]; /* one sentence */
+    char text[320]; /* one sentence */
 };
 
 /* A new value, the caller's to json_decref; NULL and *ret_problem otherwise. */

@@ -27,6 +27,7 @@ struct slot {
     int out_fd; /* to give its memory back */
     int channel;
     bool channel_ended;
+    bool is_distrusted; /* it sent what it should not: nothing more of it counts */
     uint64_t channel_ended_ns;
     bool has_exited, exit_told;
     struct proto_exited exit_frame;

@@ -75,7 +75,10 @@ static void take_answer(struct pool *p, struct slot *s, const uint8_t *frame, si
     unsigned slot = (unsigned)(s - p->slots);
     struct pool_event *event;
 
+    if (s->is_distrusted)
+        return;
     if (a == NULL || a->head.bytes != got || !answer_is_sound(p, a, got)) {
+        s->is_distrusted = true;
         event_new(batch, POOL_MISBEHAVED, slot);
         return;
     }
@@ -137,8 +140,8 @@ static void tell_exit(struct pool *p, struct slot *s, struct pool_batch *batch)
     event = event_new(batch, POOL_EXITED, (unsigned)(s - p->slots));
     event->exited = s->exit_frame;
     event->task = atomic_load_explicit(&s->page->task, memory_order_acquire);
-    event->was_killed = s->was_killed;
     event->misbehaved = s->misbehaved;
+    event->was_killed = s->was_killed && !s->misbehaved;
     s->exit_told = true;
 }
 

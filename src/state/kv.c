@@ -13,8 +13,8 @@
 static struct hash_key hash_secret;
 
 #define HASH_FUNCTION(key, bytes, hash) ((hash) = (unsigned)hash_bytes(hash_secret, (key), (bytes)))
-#define HASH_NONFATAL_OOM 1
-#define uthash_nonfatal_oom(entry) ((entry)->homeless = true)
+#define HASH_NONFATAL_OOM               1
+#define uthash_nonfatal_oom(entry)      ((entry)->homeless = true)
 #include <uthash.h>
 
 #define INTEGER_MAX (INT64_C(1) << 53) /* JSON readers lose what is beyond */
@@ -69,8 +69,7 @@ struct kv *kv_free(struct kv *kv)
 
     if (kv == NULL)
         return NULL;
-    HASH_ITER(hh, kv->entries, entry, next)
-    {
+    HASH_ITER (hh, kv->entries, entry, next) {
         HASH_DEL(kv->entries, entry);
         (void)entry_free(entry);
     }

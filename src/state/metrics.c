@@ -21,8 +21,8 @@ static const struct metric_about about[METRIC_COUNT] = {
 #undef METRIC
 };
 
-static const uint64_t bounds_us[] = {100,     200,     500,     1000,    2000,     5000,
-                                     10000,   20000,   50000,   100000,  200000,   500000,
+static const uint64_t bounds_us[] = {100,     200,     500,     1000,     2000,     5000,
+                                     10000,   20000,   50000,   100000,   200000,   500000,
                                      1000000, 2000000, 5000000, 10000000, 30000000, 60000000};
 
 enum {
@@ -240,8 +240,7 @@ static void sum_up(struct summed *out, const struct histogram *h)
             out->count += n;
         }
         out->sum_ns += atomic_load_explicit(&shard->sum_ns, memory_order_relaxed);
-        out->max_ns =
-            MAX(out->max_ns, atomic_load_explicit(&shard->max_ns, memory_order_relaxed));
+        out->max_ns = MAX(out->max_ns, atomic_load_explicit(&shard->max_ns, memory_order_relaxed));
     }
 }
 

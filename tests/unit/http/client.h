@@ -136,10 +136,10 @@ static inline char *client_take_to(struct client *c, const char *mark)
     }
 }
 
-/* The value of a header, in static memory; "" when absent. */
+/* The value of a header, in the thread's memory; "" when absent. */
 static inline const char *answer_header(const struct answer *a, const char *name)
 {
-    static char value[512];
+    static _Thread_local char value[512];
     size_t n = strlen(name);
 
     for (const char *p = strstr(a->header, "\r\n"); p != NULL; p = strstr(p + 2, "\r\n")) {

@@ -52,9 +52,9 @@ static void hello(struct request *r)
 
 static void part(struct request *r)
 {
-    respond_json(r, 200,
-                 json_pack("{s:s, s:s, s:s}", "part", r->parts[0], "path", r->path, "address",
-                           r->address));
+    respond_json(
+        r, 200,
+        json_pack("{s:s, s:s, s:s}", "part", r->parts[0], "path", r->path, "address", r->address));
 }
 
 static void echo(struct request *r)
@@ -256,24 +256,26 @@ static void requests_may_be_pipelined(void **state)
 static void every_answer_is_complete(void **state)
 {
     struct answer a = ask(*state, "GET /part/x" HOST "\r\n");
-    char first[64];
+    char *first;
 
     assert_string_equal(answer_header(&a, "Content-Type"), "application/json");
     assert_string_equal(answer_header(&a, "X-Content-Type-Options"), "nosniff");
     assert_string_equal(answer_header(&a, "Cache-Control"), "no-store");
-    (void)snprintf(first, sizeof(first), "%s", answer_header(&a, "X-Request-Id"));
+    first = strdup(answer_header(&a, "X-Request-Id"));
     assert_true(id_is_valid(first));
     answer_release(&a);
     a = ask(*state, "GET /part/x" HOST "\r\n");
     assert_string_not_equal(answer_header(&a, "X-Request-Id"), first);
     answer_release(&a);
+    free(first);
 }
 
 static void a_result_that_a_browser_would_run_is_boxed_in(void **state)
 {
     struct answer a = ask(*state, "GET /html" HOST "\r\n");
 
-    assert_string_equal(answer_header(&a, "Content-Security-Policy"), "default-src 'none'; sandbox");
+    assert_string_equal(answer_header(&a, "Content-Security-Policy"),
+                        "default-src 'none'; sandbox");
     answer_release(&a);
 }
 
@@ -284,9 +286,8 @@ static void no_answer_is_late(void **state)
 
     for (int i = 0; i < 50; i++) {
         struct answer a;
-        client_send(&c, i % 2 ? "GET /twice" HOST "\r\n" : "POST /echo" HOST "Content-Length: 1\r\n");
-        if (i % 2 == 0)
-            client_send(&c, "\r\nx");
+        client_send(&c, i % 2 ? "GET /twice" HOST "\r\n"
+                              : "POST /echo" HOST "Content-Length: 1\r\n\r\nx");
         a = client_receive(&c, false);
         assert_int_equal(a.status, 200);
         answer_release(&a);
@@ -372,7 +373,8 @@ static void a_part_is_decoded_on_its_own(void **state)
 {
     struct answer a = ask(*state, "GET /part/a%2Fb" HOST "\r\n");
 
-    assert_string_equal(a.body, "{\"part\":\"a/b\",\"path\":\"/part/a/b\",\"address\":\"127.0.0.1\"}");
+    assert_string_equal(a.body,
+                        "{\"part\":\"a/b\",\"path\":\"/part/a/b\",\"address\":\"127.0.0.1\"}");
     answer_release(&a);
     a = ask(*state, "GET http://test/part/c?d" HOST "\r\n");
     assert_string_equal(a.body, "{\"part\":\"c\",\"path\":\"/part/c\",\"address\":\"127.0.0.1\"}");
@@ -397,10 +399,11 @@ static void unclear_framing_is_refused(void **state)
     assert_status(*state, "GET /hello HTTP/1.1\r\n\r\n", 400);
     assert_status(*state, "GET /hello" HOST "Host: other\r\n\r\n", 400);
     assert_status(*state, "GET /hello HTTP/1.0\r\n\r\n", 200);
-    assert_status(*state,
-                  "POST /echo" HOST "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    assert_status(
+        *state,
+        "POST /echo" HOST "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400);
+    assert_status(*state, "POST /echo" HOST "Content-Length: 1\r\nContent-Length: 2\r\n\r\nab",
                   400);
-    assert_status(*state, "POST /echo" HOST "Content-Length: 1\r\nContent-Length: 2\r\n\r\nab", 400);
 }
 
 static void a_refusal_closes_the_connection(void **state)
@@ -450,7 +453,7 @@ static void a_body_announced_too_long_is_refused_before_it_comes(void **state)
     assert_non_null(strstr(a.body, "\"limit\":1000"));
     answer_release(&a);
     assert_status(*state, "GET /hello" HOST "Content-Length: 1\r\n\r\n", 413);
-    assert_status(*state, "POST /echo" HOST "Content-Length: 99999999999999999999\r\n\r\n", 400);
+    assert_status(*state, "POST /echo" HOST "Content-Length: 99999999999999999999\r\n\r\n", 413);
 }
 
 static void a_chunked_body_is_counted(void **state)

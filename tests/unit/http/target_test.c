@@ -53,7 +53,8 @@ static void escapes_are_decoded(void **state)
 
 static void what_is_no_escape_is_refused(void **state)
 {
-    static const char *const bad[] = {"%", "%4", "%zz", "%4g", "%00", "a b", "a\tb", "\x7f", "%%20"};
+    static const char *const bad[] = {"%",   "%4",   "%zz",  "%4g", "%00",
+                                      "a b", "a\tb", "\x7f", "%%20"};
 
     (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(bad); i++)

@@ -81,8 +81,8 @@ static void conditions_guard_a_put(void **state)
 
 static void bad_keys_are_refused(void **state)
 {
-    static const char *const bad[] = {"",         "a\nb",     "\x7f",         "\xff",
-                                      "\xc0\x80", "\xc3",     "\xed\xa0\x80", "\xf4\x90\x80\x80",
+    static const char *const bad[] = {"",         "a\nb",        "\x7f",         "\xff",
+                                      "\xc0\x80", "\xc3",        "\xed\xa0\x80", "\xf4\x90\x80\x80",
                                       "\xc2\x85", "\xe0\x80\x80"};
     char longest[KV_KEY_BYTES_MAX + 2] = "";
     int64_t value;

@@ -90,12 +90,17 @@ static void requests_are_counted_by_route_and_code(void **state)
     assert_line("prong_http_requests_total{route=\"/compute/{kernel}\",code=\"200\"} 2");
     assert_line("prong_http_requests_total{route=\"/compute/{kernel}\",code=\"503\"} 1");
     assert_line("prong_http_requests_total{route=\"/compute/{kernel}\",code=\"500\"} 1");
-    assert_line("prong_http_request_duration_seconds_bucket{route=\"/compute/{kernel}\",le=\"0.0001\"} 2");
-    assert_line("prong_http_request_duration_seconds_bucket{route=\"/compute/{kernel}\",le=\"0.0002\"} 3");
-    assert_line("prong_http_request_duration_seconds_bucket{route=\"/compute/{kernel}\",le=\"60\"} 3");
-    assert_line("prong_http_request_duration_seconds_bucket{route=\"/compute/{kernel}\",le=\"+Inf\"} 4");
+    assert_line(
+        "prong_http_request_duration_seconds_bucket{route=\"/compute/{kernel}\",le=\"0.0001\"} 2");
+    assert_line(
+        "prong_http_request_duration_seconds_bucket{route=\"/compute/{kernel}\",le=\"0.0002\"} 3");
+    assert_line(
+        "prong_http_request_duration_seconds_bucket{route=\"/compute/{kernel}\",le=\"60\"} 3");
+    assert_line(
+        "prong_http_request_duration_seconds_bucket{route=\"/compute/{kernel}\",le=\"+Inf\"} 4");
     assert_line("prong_http_request_duration_seconds_count{route=\"/compute/{kernel}\"} 4");
-    assert_line("prong_http_request_duration_seconds_sum{route=\"/compute/{kernel}\"} 90.000250001");
+    assert_line(
+        "prong_http_request_duration_seconds_sum{route=\"/compute/{kernel}\"} 90.000250001");
 }
 
 static void quantiles_are_upper_bounds(void **state)

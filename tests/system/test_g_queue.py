@@ -1,0 +1,130 @@
+"""What waits is bounded, and waits in a fair order."""
+import time
+
+import pytest
+from conftest import SLOW, assert_problem
+
+
+def hold(s, seconds):
+    """Keeps the only worker busy, so that what comes next waits."""
+    holding = s.later("GET", f"/compute/sleep?seconds={seconds}", source="127.0.0.9")
+    s.wait_busy(1)
+    return holding
+
+
+def queue_up(s, requests):
+    """Sends them so that they wait in this order."""
+    waiting = []
+    for before, more in enumerate(requests):
+        waiting.append(s.later("GET", "/compute/sleep?seconds=0.05", **more))
+        s.wait_queued(before + 1)
+    return waiting
+
+
+def order(waiting):
+    """Their places in the order of their ends."""
+    for w in waiting:
+        assert w.result().status == 200
+    ended = sorted(range(len(waiting)), key=lambda i: waiting[i].ended_at)
+    return [ended.index(i) for i in range(len(waiting))]
+
+
+def test_full(server):
+    s = server(workers=1, express=0, queue=3)
+    holding = hold(s, 2)
+    waiting = queue_up(s, [{}] * 3)
+    began = time.monotonic()
+    answers = [s.get("/compute/sleep?seconds=0.05") for _ in range(10)]
+    took = time.monotonic() - began
+    assert not holding.is_done, "the worker was free again: proves nothing"
+    for answer in answers:
+        problem = assert_problem(answer, 503, "queue-full")
+        assert int(answer.headers["Retry-After"]) == problem["retry_after"] >= 1
+    assert took < 1 * SLOW
+    assert holding.result().status == 200
+    assert [w.result().status for w in waiting] == [200] * 3
+    assert sum(w["tasks"] for w in s.workers()) == 4
+    assert s.get("/compute/echo").status == 200
+
+
+def test_full_does_not_concern_what_does_not_compute(server):
+    s = server(workers=1, express=0, queue=1)
+    holding = hold(s, 1)
+    waiting = queue_up(s, [{}])
+    for path in ("/livez", "/status", "/metrics", "/compute", "/state"):
+        assert s.get(path).status == 200, path
+    holding.result()
+    waiting[0].result()
+
+
+def test_full_is_not_ready(server):
+    s = server(workers=1, express=0, queue=1)
+    holding = hold(s, 1)
+    waiting = queue_up(s, [{}])
+    answer = s.get("/readyz")
+    still = not holding.is_done
+    assert answer.status == (503 if still else answer.status)
+    assert answer.status == 200 or int(answer.headers["Retry-After"]) >= 1
+    holding.result()
+    waiting[0].result()
+    assert s.get("/readyz").status == 200
+
+
+def test_first_come_first_served(server):
+    s = server(workers=1, express=0)
+    hold(s, 1.5)
+    places = order(queue_up(s, [{}] * 6))
+    assert places == sorted(places)
+
+
+def test_high_passes_low(server):
+    s = server(workers=1, express=0)
+    hold(s, 1.5)
+    waiting = queue_up(s, [{"prong_priority": p} for p in ["low"] * 4 + ["high"] * 4])
+    places = order(waiting)
+    # 8 : 1 of the time, so at most one low may come before the last high
+    assert sum(low < max(places[4:]) for low in places[:4]) <= 1, places
+
+
+def test_normal_lies_between(server):
+    s = server(workers=1, express=0)
+    hold(s, 2)
+    waiting = queue_up(s, [{"prong_priority": p} for p in ["low"] * 3 + ["normal"] * 3 + ["high"] * 3])
+    low, normal, high = (sum(group) for group in zip(*[iter(order(waiting))] * 3))
+    assert high < normal < low
+
+
+def test_low_does_not_starve(server):
+    s = server(workers=1, express=0)
+    hold(s, 2.5)
+    waiting = queue_up(s, [{"prong_priority": "low"}] + [{"prong_priority": "high"}] * 20)
+    assert order(waiting)[0] < 20
+
+
+def test_clients_take_turns(server):
+    s = server(workers=1, express=0)
+    hold(s, 2.5)
+    waiting = queue_up(s, [{"source": "127.0.0.2"}] * 16 + [{"source": "127.0.0.3"}] * 4)
+    places = order(waiting)
+    assert max(places[16:]) < 14, f"the second client had to wait for the first: {places}"
+
+
+def test_status_counts_by_priority(server):
+    s = server(workers=1, express=0)
+    holding = hold(s, 2)
+    waiting = queue_up(s, [{"prong_priority": p} for p in ["low", "high", "low", "normal"]])
+    queue = s.status()["queue"]
+    depth = {p: s.metric("prong_queue_depth", priority=p) for p in ("high", "normal", "low")}
+    assert not holding.is_done, "the worker was free again: proves nothing"
+    assert {p: queue[p] for p in depth} == depth == {"high": 1, "normal": 1, "low": 2}
+    order(waiting)
+
+
+@pytest.mark.parametrize("count", [300])
+def test_more_than_are_ever_in_flight(server, count):
+    """Above PROTO_INFLIGHT_MAX."""
+    s = server(workers=2)
+    requests = [s.later("GET", f"/compute/primes?limit={i}") for i in range(count)]
+    answers = [r.result() for r in requests]
+    assert {a.status for a in answers} == {200}
+    assert [a.json["limit"] for a in answers] == list(range(count))
