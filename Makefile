@@ -66,9 +66,11 @@ $(B)/isolated/%.o: src/%.c | deps
 	$(CC) $(CPPFLAGS) $(COMMON) $(ISOLATED_FLAGS) $(CFLAGS) -c -o $@ $<
 
 # A kernel sees include/prong/kernel.h and nothing of src/.
+# The zygote refuses what others could have written, whatever the umask was.
 $(B)/kernels/%.so: src/kernel/builtin/%.c | deps
 	@mkdir -p $(@D)
 	$(CC) -D_GNU_SOURCE -Iinclude $(COMMON) $(KERNEL_FLAGS) $(CFLAGS) -shared $(LINK) -o $@ $< $(LIBS_$*) -lm
+	@chmod go-w $(@D) $@
 LIBS_mandelbrot := -lpng -lz
 
 run: all ## build and serve on http://127.0.0.1:8080 (ARGS="--workers 4 …")
@@ -83,6 +85,7 @@ SERVER_TESTS := $(filter-out $(ISOLATED_TESTS),$(UNIT))
 $(B)/test-kernels/%.so: tests/unit/zygote/kernels/%.c | deps
 	@mkdir -p $(@D)
 	$(CC) -D_GNU_SOURCE -Iinclude $(COMMON) $(KERNEL_FLAGS) -shared -o $@ $<
+	@chmod go-w $(@D) $@
 $(B)/tests/kernel/mock_host.o: tests/unit/kernel/mock_host.c | deps-check
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(COMMON) $(ISOLATED_FLAGS) -c -o $@ $<

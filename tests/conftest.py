@@ -187,7 +187,8 @@ class Client:
             headers.setdefault("Content-Type", "application/json")
         if isinstance(body, str):
             body = body.encode()
-        self.http.request(method, target, body, headers)
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it may answer before it has read all
+            self.http.request(method, target, body, headers)
         response = self.http.getresponse()
         return Answer(response.status, response.headers, response.read())
 
@@ -336,9 +337,12 @@ class Server:
                 self._log_changed.wait(left)
 
     def wait_listening(self):
-        match = self.wait_log(r"listening on http://(\[[0-9a-f:]+\]|[0-9.]+):([0-9]+)")
-        self.address = (match.group(1).strip("[]"), int(match.group(2)))
-        self.url = match.group(0).split(" ")[-1]
+        """Until it says so, and its express workers are there too, which it does not wait for."""
+        match = self.wait_log(r"listening on (http://(\[[0-9a-f:]+\]|[0-9.]+):([0-9]+)) with (\d+) workers and (\d+) express")
+        self.url = match.group(1)
+        self.address = (match.group(2).strip("[]"), int(match.group(3)))
+        self.worker_count = int(match.group(4)) + int(match.group(5))
+        self.wait_workers()
 
     # -- asking --
 
@@ -378,6 +382,17 @@ class Server:
 
     def worker_pids(self, kind=None):
         return {w["pid"] for w in self.workers(kind)}
+
+    def wait_workers(self, seconds=None):
+        """Until they are as many as they should be."""
+        wait_until(lambda: len(self.workers()) == self.worker_count, lambda: f"all workers: {self.status()}", seconds)
+
+    def tasks(self):
+        """How many the workers that live have run."""
+        return sum(w["tasks"] for w in self.workers())
+
+    def wait_tasks(self, count):
+        wait_until(lambda: self.tasks() == count, lambda: f"{count} tasks: {self.status()}")
 
     def busy(self):
         return [w for w in self.workers() if w["state"] == "busy"]

@@ -71,7 +71,7 @@ struct request {
     struct server *server;
     struct MHD_Connection *connection;
     struct MHD_Response *response;  /* NULL until answered, or when `file` is the answer */
-    const struct static_file *file; /* the answer, shared with other requests */
+    const struct static_file *file; /* the answer, kept for other requests */
     uint64_t content_length;        /* UINT64_MAX when chunked or absent */
     unsigned status;
     unsigned allowed; /* methods of this path, when no route fits */

@@ -35,6 +35,8 @@ static bool take_seat(struct server *s)
     if (seat == NULL)
         return false;
     *seat = (struct seat) {.spare = NULL};
+    if (s->files != NULL)
+        seat->cache = static_cache_new(s->files);
     thread_set_name("http");
     LOCKED(&s->idle_lock);
     seat->next = s->seats;
@@ -252,7 +254,7 @@ static void answer_unrouted(struct request *r)
         respond_not_allowed(r, r->allowed);
     else if (files != NULL && reads && has_body(r) && static_exists(files, r))
         respond_too_large(r);
-    else if (files != NULL && reads && static_answer(files, r))
+    else if (seat->cache != NULL && reads && static_answer(seat->cache, r))
         return;
     else if (files != NULL && !reads && static_exists(files, r))
         respond_not_allowed(r, of_files);
@@ -325,7 +327,10 @@ static bool is_due(const struct request *r)
 static enum MHD_Result begin(struct request *r, const char *method, const char *version)
 {
     r->begun = true;
-    atomic_fetch_add(&seat->in_flight, 1);
+    /* Nobody else writes it; a waiter who misses this one would as well have come a moment earlier. */
+    atomic_store_explicit(&seat->in_flight,
+                          atomic_load_explicit(&seat->in_flight, memory_order_relaxed) + 1,
+                          memory_order_relaxed);
     metrics_add(METRIC_HTTP_IN_FLIGHT, 0, 1);
     if (judge(r, method, version))
         admit(r);
@@ -456,8 +461,6 @@ void serve_complete(void *server, struct MHD_Connection *connection, void **cont
         MHD_destroy_response(r->response);
     if (r->begun)
         count(r);
-    if (r->file != NULL)
-        static_file_release(r->file);
     if (r->begun)
         leave_flight(server);
     request_give(r);

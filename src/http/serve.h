@@ -21,7 +21,8 @@ struct seat {
     _Alignas(64) _Atomic size_t in_flight;
     struct request *spare;
     size_t spares;
-    struct seat *next; /* of the server's list, under idle_lock */
+    struct static_cache *cache; /* NULL without www */
+    struct seat *next;          /* of the server's list, under idle_lock */
 };
 
 struct server {

@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <microhttpd.h>
-#include <stdatomic.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
@@ -14,10 +13,9 @@
 #include "base/hash.h"
 #include "http/response.h"
 #include "http/static_name.h"
-#include "thread/lock.h"
 
 enum {
-    WAYS = 4,
+    WAYS = 4, /* a path may be kept in any slot of its set */
     SETS = STATIC_CACHED_FILES_MAX / WAYS,
     DATE_BYTES = 32,
     ETAG_BYTES = 40,
@@ -36,15 +34,16 @@ struct static_file {
     struct version version;
     char etag[ETAG_BYTES];
     struct MHD_Response *ok, *not_modified;
-    uint64_t checked_ns;    /* under the lock */
-    _Atomic unsigned holds; /* the cache's and the requests' */
+    uint64_t checked_ns;
 };
 
-/* A path may be kept in any slot of its set; the set is found by a hash whose key clients do not know. */
 struct static_files {
     int directory;
-    struct hash_key key;
-    struct lock lock; /* of the slots */
+};
+
+struct static_cache {
+    const struct static_files *files;
+    struct hash_key key; /* clients do not know it, so they cannot choose what falls into one set */
     struct static_file *slots[SETS][WAYS];
 };
 
@@ -76,41 +75,52 @@ int static_files_new(struct static_files **ret, const char *directory, struct er
     if (files == NULL)
         return err_set(err, -ENOMEM, "no memory for the files of %s", directory);
     files->directory = take_fd(&fd);
-    files->key = hash_key_new();
-    lock_init(&files->lock, LOCK_LIMITS);
     *ret = files;
     return 0;
 }
 
-void static_file_release(const struct static_file *shared)
+struct static_files *static_files_free(struct static_files *files)
 {
-    union {
-        const struct static_file *in;
-        struct static_file *out;
-    } u = {.in = shared};
-    struct static_file *file = u.out;
+    if (files != NULL) {
+        (void)close(files->directory);
+        free(files);
+    }
+    return NULL;
+}
 
-    if (file == NULL || atomic_fetch_sub(&file->holds, 1) != 1)
-        return;
+static struct static_file *file_free(struct static_file *file)
+{
+    if (file == NULL)
+        return NULL;
     if (file->ok != NULL)
         MHD_destroy_response(file->ok);
     if (file->not_modified != NULL)
         MHD_destroy_response(file->not_modified);
     free(file->path);
     free(file);
+    return NULL;
 }
 
-struct static_files *static_files_free(struct static_files *files)
+struct static_cache *static_cache_new(const struct static_files *files)
 {
-    if (files == NULL)
+    struct static_cache *cache = calloc(1, sizeof(*cache));
+
+    if (cache != NULL) {
+        cache->files = files;
+        cache->key = hash_key_new();
+    }
+    return cache;
+}
+
+struct static_cache *static_cache_free(struct static_cache *cache)
+{
+    if (cache == NULL)
         return NULL;
     for (size_t i = 0; i < SETS; i++) {
         for (size_t j = 0; j < WAYS; j++)
-            static_file_release(files->slots[i][j]);
+            (void)file_free(cache->slots[i][j]);
     }
-    lock_release(&files->lock);
-    (void)close(files->directory);
-    free(files);
+    free(cache);
     return NULL;
 }
 
@@ -131,7 +141,7 @@ static int open_path(const struct static_files *files, const struct request *r,
     return -ENOENT;
 }
 
-bool static_exists(struct static_files *files, const struct request *r)
+bool static_exists(const struct static_files *files, const struct request *r)
 {
     char name[STATIC_NAME_BYTES];
     struct stat st;
@@ -217,7 +227,7 @@ static struct MHD_Response *response_of(int fd, const struct version *v)
     return response;
 }
 
-/* NULL when there is no memory or the file cannot be read. The hold is the caller's. */
+/* NULL when there is no memory or the file cannot be read. */
 static struct static_file *file_new(const char *path, int fd, const struct version *v,
                                     const char *name, uint64_t now_ns)
 {
@@ -228,7 +238,6 @@ static struct static_file *file_new(const char *path, int fd, const struct versi
     file->version = *v;
     file->checked_ns = now_ns;
     write_etag(file->etag, v);
-    atomic_init(&file->holds, 1);
     file->path = strdup(path);
     file->ok = response_of(fd, v);
     file->not_modified = MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
@@ -236,61 +245,22 @@ static struct static_file *file_new(const char *path, int fd, const struct versi
         add_type(file->ok, name) && add_validators(file->ok, v) &&
         add_validators(file->not_modified, v))
         return file;
-    static_file_release(file);
-    return NULL;
+    return file_free(file);
 }
 
-static struct static_file **set_of(struct static_files *files, const char *path)
+/* Where the path is kept; if it is not, where nothing is; else where the one is that was looked at first. */
+static struct static_file **slot_of(struct static_cache *cache, const char *path)
 {
-    return files->slots[hash_bytes(files->key, path, strlen(path)) % SETS];
-}
-
-/* The kept answer, with a hold for the caller; NULL when there is none. *ret_fresh is false for the one
- * caller in a second who must look at the file. */
-static struct static_file *cached(struct static_files *files, const char *path, uint64_t now_ns,
-                                  bool *ret_fresh)
-{
-    struct static_file **set = set_of(files, path);
-    LOCKED(&files->lock);
-
-    for (size_t i = 0; i < WAYS; i++) {
-        struct static_file *file = set[i];
-        if (file == NULL || strcmp(file->path, path) != 0)
-            continue;
-        *ret_fresh = now_ns < file->checked_ns + CLOCK_NS_PER_S;
-        if (!*ret_fresh)
-            file->checked_ns = now_ns;
-        atomic_fetch_add(&file->holds, 1);
-        return file;
-    }
-    return NULL;
-}
-
-/* Puts `file` (NULL: nothing) where the path was, else where nothing is, else where the longest unseen is. */
-static void cache(struct static_files *files, const char *path, struct static_file *file)
-{
-    struct static_file **set = set_of(files, path);
-    struct static_file *old;
+    struct static_file **set = cache->slots[hash_bytes(cache->key, path, strlen(path)) % SETS];
     size_t place = 0;
 
-    lock_take(&files->lock);
     for (size_t i = 0; i < WAYS; i++) {
-        if (set[i] != NULL && strcmp(set[i]->path, path) == 0) {
-            place = i;
-            break;
-        }
-        if (set[i] == NULL || (set[place] != NULL && set[i]->checked_ns < set[place]->checked_ns))
+        if (set[i] != NULL && strcmp(set[i]->path, path) == 0)
+            return &set[i];
+        if (set[place] != NULL && (set[i] == NULL || set[i]->checked_ns < set[place]->checked_ns))
             place = i;
     }
-    old = set[place];
-    if (file == NULL && old != NULL && strcmp(old->path, path) != 0)
-        old = NULL; /* another thread has dropped it */
-    else
-        set[place] = file;
-    if (file != NULL)
-        atomic_fetch_add(&file->holds, 1);
-    lock_drop(&files->lock);
-    static_file_release(old);
+    return &set[place];
 }
 
 static bool is_not_modified(const struct request *r, const struct version *v, const char *etag)
@@ -304,7 +274,6 @@ static bool is_not_modified(const struct request *r, const struct version *v, co
     return since != NULL && static_is_not_after(v->modified.tv_sec, since);
 }
 
-/* Takes the hold. */
 static void give(struct request *r, const struct static_file *file)
 {
     r->file = file;
@@ -333,46 +302,46 @@ static void answer_large(struct request *r, int fd, const struct version *v, con
     }
 }
 
-static bool answer_from_disk(struct static_files *files, struct request *r,
-                             struct static_file *known)
+/* Looks at the file, and keeps it if it is new and small. */
+static bool answer_from_disk(const struct static_files *files, struct request *r,
+                             struct static_file **slot, bool is_kept)
 {
     char name[STATIC_NAME_BYTES];
     struct stat st;
     CLEANUP_FD int fd = open_path(files, r, name, &st);
     struct version v = fd < 0 ? (struct version) {.bytes = 0} : version_of(&st);
-    struct static_file *file;
 
-    if (fd >= 0 && known != NULL && is_same(&known->version, &v)) {
-        give(r, known);
+    if (fd >= 0 && is_kept && is_same(&(*slot)->version, &v)) {
+        (*slot)->checked_ns = r->start_ns;
+        give(r, *slot);
         return true;
     }
-    static_file_release(known);
-    if (fd < 0 || v.bytes > STATIC_CACHED_BYTES_MAX) {
-        if (known != NULL)
-            cache(files, r->path, NULL);
-        if (fd >= 0)
-            answer_large(r, take_fd(&fd), &v, name);
-        return fd >= 0 || r->response != NULL;
-    }
-    file = file_new(r->path, fd, &v, name, r->start_ns);
-    if (file == NULL)
+    if (is_kept)
+        *slot = file_free(*slot);
+    if (fd < 0)
         return false;
-    cache(files, r->path, file);
-    give(r, file);
+    if (v.bytes > STATIC_CACHED_BYTES_MAX) {
+        answer_large(r, take_fd(&fd), &v, name);
+        return true;
+    }
+    (void)file_free(*slot);
+    *slot = file_new(r->path, fd, &v, name, r->start_ns);
+    if (*slot != NULL)
+        give(r, *slot);
     return true;
 }
 
-bool static_answer(struct static_files *files, struct request *r)
+bool static_answer(struct static_cache *cache, struct request *r)
 {
-    bool fresh = false;
-    struct static_file *file = cached(files, r->path, r->start_ns, &fresh);
+    struct static_file **slot;
+    bool is_kept;
 
-    if (!static_path_is_plain(r->target)) {
-        static_file_release(file);
+    if (!static_path_is_plain(r->target))
         return false;
-    }
-    if (file == NULL || !fresh)
-        return answer_from_disk(files, r, file);
-    give(r, file);
+    slot = slot_of(cache, r->path);
+    is_kept = *slot != NULL && strcmp((*slot)->path, r->path) == 0;
+    if (!is_kept || r->start_ns >= (*slot)->checked_ns + CLOCK_NS_PER_S)
+        return answer_from_disk(cache->files, r, slot, is_kept);
+    give(r, *slot);
     return true;
 }

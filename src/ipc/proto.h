@@ -134,8 +134,9 @@ enum proto_op {
     PROTO_OP_FINISH,    /* the answer from the last parts */
 };
 
-/* Where some bytes of a task are. slab 0: inline behind the struct, areas in the order of the
- * members, each padded to PROTO_ALIGN. Else at `offset` of that slab, whose fd comes with the frame. */
+/* Where some bytes of a task are. slab 0: inline behind the struct, areas in the order of the members, each
+ * padded to PROTO_ALIGN. Else at `offset`, a multiple of PROTO_ALIGN, of that slab; the frame brings one fd
+ * for each such area, in the same order, even when `bytes` is 0. */
 struct proto_area {
     uint64_t slab; /* never reused */
     uint64_t slab_bytes;

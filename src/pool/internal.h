@@ -8,6 +8,8 @@
 #ifndef POOL_INTERNAL_H
 #define POOL_INTERNAL_H
 
+#include <pthread.h>
+
 #include "ipc/shm.h"
 #include "pool/pool.h"
 
@@ -49,6 +51,8 @@ struct pool {
     uint64_t ready_ns; /* since when it is UP */
     bool has_hello;
 
+    /* Shared by senders, who do not hold the scheduler's lock; alone for who opens and closes. */
+    pthread_rwlock_t intake_lock;
     int intake_send[POOL_KIND_COUNT];
     int intake_receive[POOL_KIND_COUNT]; /* what workers get; ours for pool_audit */
     struct shm_control *shm;

@@ -55,24 +55,30 @@ static void wait_longer(struct pool *p)
 
 static int open_intakes(struct pool *p)
 {
-    for (int kind = 0; kind < POOL_KIND_COUNT; kind++) {
+    int rc = 0;
+
+    CHECK(pthread_rwlock_wrlock(&p->intake_lock) == 0);
+    for (int kind = 0; rc == 0 && kind < POOL_KIND_COUNT; kind++) {
         int pair[2];
-        int rc = chan_pair(pair);
+        rc = chan_pair(pair);
         if (rc < 0)
-            return rc;
+            break;
         p->intake_send[kind] = pair[0];
         p->intake_receive[kind] = pair[1];
     }
-    return 0;
+    CHECK(pthread_rwlock_unlock(&p->intake_lock) == 0);
+    return rc;
 }
 
 static void close_intakes(struct pool *p)
 {
+    CHECK(pthread_rwlock_wrlock(&p->intake_lock) == 0);
     for (int kind = 0; kind < POOL_KIND_COUNT; kind++) {
         check_close_fd(&p->intake_send[kind]);
         check_close_fd(&p->intake_receive[kind]);
         p->intake_send[kind] = p->intake_receive[kind] = -1;
     }
+    CHECK(pthread_rwlock_unlock(&p->intake_lock) == 0);
 }
 
 int launch_start(struct pool *p, struct err *err)

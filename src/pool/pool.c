@@ -59,6 +59,7 @@ int pool_new(struct pool **ret, const struct pool_config *config, struct catalog
                         .next_generation = 1};
     p->slot_count = config->workers[POOL_ORDINARY] + config->workers[POOL_EXPRESS];
     CHECK(p->slot_count > 0 && p->slot_count <= PROTO_WORKERS_MAX);
+    CHECK(pthread_rwlock_init(&p->intake_lock, NULL) == 0);
     slab_store_init(&p->slabs, config->slab_bytes_max);
     rc = make_memory(p);
     if (rc == 0) {
@@ -86,6 +87,7 @@ struct pool *pool_free(struct pool *p)
         (void)munmap(p->frames, (size_t)POOL_RECEIVE_MAX * PROTO_FRAME_MAX);
     free(p->slots);
     slab_store_release(&p->slabs);
+    CHECK(pthread_rwlock_destroy(&p->intake_lock) == 0);
     free(p);
     return NULL;
 }

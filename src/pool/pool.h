@@ -124,13 +124,36 @@ struct pool_task {
     size_t part_count;
 };
 
-enum { POOL_HOLDS_MAX = 3 };
+enum {
+    POOL_HOLDS_MAX = 3,
+    POOL_OUTBOX_TASKS = 32,
+    POOL_OUTBOX_BYTES = 2 * (PROTO_INLINE_MAX + 1024), /* any one frame fits, and many small ones */
+};
 
-/* Sends to whichever worker of that kind takes it first. On success the task holds `ret_holds` (NULL where
- * none), for the caller to slab_drop when it has ended. -EAGAIN when the intake is full, -ENOTCONN while
- * there is no zygote, -ENOMEM, -E2BIG. */
-int pool_send(struct pool *p, enum pool_kind kind, const struct pool_task *task,
-              struct slab *ret_holds[POOL_HOLDS_MAX]);
+/* Frames that are ready to leave. They are put together under the scheduler's lock and sent without it,
+ * since sending wakes workers; so it holds copies of all that it needs. */
+struct pool_outbox {
+    size_t count, bytes;
+    struct pool_outgoing {
+        uint64_t task;
+        enum pool_kind kind;
+        size_t offset, bytes; /* in `frames` */
+        struct slab *holds[POOL_HOLDS_MAX];
+        size_t hold_count;
+        int error; /* why it could not be sent: -EAGAIN, -ENOTCONN, … */
+    } tasks[POOL_OUTBOX_TASKS];
+    _Alignas(8) uint8_t frames[POOL_OUTBOX_BYTES];
+};
+
+/* Adds a task for whichever worker of that kind takes it first. On success the task holds `ret_holds` (NULL
+ * where none), for the caller to slab_drop when it has ended. -ENOBUFS when the outbox is full: flush it and
+ * go on; -ENOTCONN while there is no zygote; -ENOMEM, -E2BIG. */
+int pool_prepare(struct pool *p, struct pool_outbox *outbox, enum pool_kind kind,
+                 const struct pool_task *task, struct slab *ret_holds[POOL_HOLDS_MAX]);
+
+/* Without the lock, any thread: sends them all and empties the outbox, but for those that could not be
+ * sent: these are moved to its front, with their error. */
+void pool_flush(struct pool *p, struct pool_outbox *outbox);
 
 /* Tells whoever runs it, or will, to stop; to hand the rest of the range back. */
 void pool_cancel(struct pool *p, unsigned inflight, uint64_t task);

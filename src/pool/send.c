@@ -4,40 +4,27 @@
 #include "ipc/chan.h"
 #include "pool/internal.h"
 
-enum { IOV_MAX_USED = 8, PARTS_ALIGN = 16 };
+enum { PARTS_ALIGN = 16 };
 
-/* A frame being put together: areas go inline while they fit, into slabs otherwise. */
+/* A frame being put together at the end of the outbox: areas go inline while they fit, into slabs otherwise. */
 struct letter {
     struct pool *pool;
+    struct pool_outbox *outbox;
+    struct pool_outgoing *out;
     struct proto_task frame;
-    struct iovec iov[IOV_MAX_USED];
-    size_t iov_count;
     size_t inline_left;
-    int fds[PROTO_FDS_MAX];
-    size_t fd_count;
-    struct slab *holds[POOL_HOLDS_MAX];
-    size_t hold_count;
 };
 
-static const uint8_t zeros[PROTO_ALIGN];
-
-static void put(struct letter *l, const void *data, size_t bytes)
-{
-    CHECK(l->iov_count < IOV_MAX_USED);
-    l->iov[l->iov_count++] = (struct iovec) {.iov_base = (void *)(uintptr_t)data, .iov_len = bytes};
-}
-
-static void put_inline(struct letter *l, struct proto_area *area, const void *data, size_t bytes)
+static uint8_t *put_room(struct letter *l, struct proto_area *area, size_t bytes)
 {
     size_t padded = proto_align(bytes, PROTO_ALIGN);
+    uint8_t *room = l->outbox->frames + l->out->offset + l->out->bytes;
 
     area->bytes = bytes;
-    if (bytes == 0)
-        return;
-    put(l, data, bytes);
-    if (padded > bytes)
-        put(l, zeros, padded - bytes);
+    memset(room + bytes, 0, padded - bytes);
+    l->out->bytes += padded;
     l->inline_left -= padded;
+    return room;
 }
 
 /* `slab` is taken. */
@@ -46,8 +33,7 @@ static void put_slab(struct letter *l, struct proto_area *area, struct slab *sla
 {
     *area = (struct proto_area) {
         .slab = slab->id, .slab_bytes = slab->bytes, .offset = offset, .bytes = bytes};
-    l->fds[l->fd_count++] = slab->fd;
-    l->holds[l->hold_count++] = slab;
+    l->out->holds[l->out->hold_count++] = slab;
 }
 
 static bool fits_inline(const struct letter *l, size_t bytes)
@@ -59,8 +45,10 @@ static int put_area(struct letter *l, struct proto_area *area, struct pool_part 
 {
     struct slab *slab;
 
+    if (part.bytes == 0)
+        return 0;
     if (fits_inline(l, part.bytes)) {
-        put_inline(l, area, part.data, part.bytes);
+        memcpy(put_room(l, area, part.bytes), part.data, part.bytes);
         return 0;
     }
     slab = slab_get(&l->pool->slabs, part.bytes);
@@ -71,15 +59,14 @@ static int put_area(struct letter *l, struct proto_area *area, struct pool_part 
     return 0;
 }
 
-static void put_input(struct letter *l, const struct pool_task *t, int *rc)
+static int put_input(struct letter *l, const struct pool_task *t)
 {
-    if (t->input_slab == NULL) {
-        *rc = put_area(l, &l->frame.input, t->input);
-        return;
-    }
+    if (t->input_slab == NULL)
+        return put_area(l, &l->frame.input, t->input);
     put_slab(l, &l->frame.input, slab_hold(t->input_slab),
              (size_t)((const char *)t->input.data - (const char *)t->input_slab->data),
              t->input.bytes);
+    return 0;
 }
 
 static size_t parts_bytes(const struct pool_task *t)
@@ -104,7 +91,7 @@ static void write_parts(const struct pool_task *t, uint8_t *out)
     }
 }
 
-static int put_parts(struct letter *l, const struct pool_task *t, uint8_t *small)
+static int put_parts(struct letter *l, const struct pool_task *t)
 {
     size_t bytes = parts_bytes(t);
     struct slab *slab;
@@ -115,9 +102,9 @@ static int put_parts(struct letter *l, const struct pool_task *t, uint8_t *small
         return -E2BIG;
     l->frame.part_count = (uint32_t)t->part_count;
     if (fits_inline(l, bytes)) {
-        memset(small, 0, bytes);
-        write_parts(t, small);
-        put_inline(l, &l->frame.parts, small, bytes);
+        uint8_t *room = put_room(l, &l->frame.parts, bytes);
+        memset(room, 0, bytes);
+        write_parts(t, room);
         return 0;
     }
     slab = slab_get(&l->pool->slabs, bytes);
@@ -128,7 +115,7 @@ static int put_parts(struct letter *l, const struct pool_task *t, uint8_t *small
     return 0;
 }
 
-static void address(struct letter *l, const struct pool_task *t)
+static void begin(struct letter *l, const struct pool_task *t)
 {
     l->frame = (struct proto_task) {
         .task = t->task,
@@ -144,43 +131,129 @@ static void address(struct letter *l, const struct pool_task *t)
         .wants_parts = t->wants_parts,
     };
     memcpy(l->frame.job, t->job->text, sizeof(t->job->text));
+    l->out->bytes = sizeof(l->frame);
     l->inline_left = PROTO_INLINE_MAX;
-    put(l, &l->frame, sizeof(l->frame));
 }
 
-static void drop_holds(struct letter *l)
+static void drop_holds(struct pool_outgoing *out)
 {
-    for (size_t i = 0; i < l->hold_count; i++)
-        (void)slab_drop(l->holds[i]);
+    for (size_t i = 0; i < out->hold_count; i++)
+        (void)slab_drop(out->holds[i]);
 }
 
-int pool_send(struct pool *p, enum pool_kind kind, const struct pool_task *task,
-              struct slab *ret_holds[POOL_HOLDS_MAX])
+static bool has_room(const struct pool_outbox *outbox)
 {
-    uint8_t small[PROTO_INLINE_MAX];
-    struct letter l = {.pool = p};
-    size_t bytes = 0;
-    int rc = 0;
+    return outbox->count < POOL_OUTBOX_TASKS &&
+           POOL_OUTBOX_BYTES - outbox->bytes >= sizeof(struct proto_task) + PROTO_INLINE_MAX;
+}
+
+int pool_prepare(struct pool *p, struct pool_outbox *outbox, enum pool_kind kind,
+                 const struct pool_task *task, struct slab *ret_holds[POOL_HOLDS_MAX])
+{
+    struct letter l = {.pool = p, .outbox = outbox};
+    int rc;
 
     if (p->state != ZYGOTE_UP)
         return -ENOTCONN;
-    address(&l, task);
-    put_input(&l, task, &rc);
+    if (!has_room(outbox))
+        return -ENOBUFS;
+    l.out = &outbox->tasks[outbox->count];
+    *l.out = (struct pool_outgoing) {.task = task->task, .kind = kind, .offset = outbox->bytes};
+    begin(&l, task);
+    rc = put_input(&l, task);
     if (rc == 0)
-        rc = put_parts(&l, task, small);
+        rc = put_parts(&l, task);
     if (rc == 0)
         rc = put_area(&l, &l.frame.params, task->params);
-    for (size_t i = 0; i < l.iov_count; i++)
-        bytes += l.iov[i].iov_len;
-    l.frame.head = chan_head(PROTO_TASK, bytes);
-    if (rc == 0)
-        rc = chan_send(p->intake_send[kind], l.iov, l.iov_count, l.fds, l.fd_count, MSG_DONTWAIT);
     if (rc < 0) {
-        drop_holds(&l);
+        drop_holds(l.out);
         return rc;
     }
-    memcpy(ret_holds, l.holds, sizeof(l.holds));
+    l.frame.head = chan_head(PROTO_TASK, l.out->bytes);
+    memcpy(outbox->frames + l.out->offset, &l.frame, sizeof(l.frame));
+    outbox->bytes += l.out->bytes;
+    outbox->count++;
+    for (size_t i = 0; i < POOL_HOLDS_MAX; i++)
+        ret_holds[i] = slab_hold(l.out->holds[i]);
     return 0;
+}
+
+/* ---- sending ---- */
+
+union fds_control {
+    char bytes[CMSG_SPACE(sizeof(int) * POOL_HOLDS_MAX)];
+    struct cmsghdr align;
+};
+
+static void address(struct msghdr *msg, struct iovec *iov, union fds_control *control,
+                    const struct pool_outbox *outbox, const struct pool_outgoing *out)
+{
+    struct cmsghdr *cmsg;
+    int fds[POOL_HOLDS_MAX];
+
+    *iov = (struct iovec) {.iov_base = (void *)(uintptr_t)(outbox->frames + out->offset),
+                           .iov_len = out->bytes};
+    *msg = (struct msghdr) {.msg_iov = iov, .msg_iovlen = 1};
+    if (out->hold_count == 0)
+        return;
+    for (size_t i = 0; i < out->hold_count; i++)
+        fds[i] = out->holds[i]->fd;
+    memset(control, 0, sizeof(*control));
+    msg->msg_control = control->bytes;
+    msg->msg_controllen = CMSG_SPACE(sizeof(int) * out->hold_count);
+    cmsg = CMSG_FIRSTHDR(msg);
+    cmsg->cmsg_level = SOL_SOCKET;
+    cmsg->cmsg_type = SCM_RIGHTS;
+    cmsg->cmsg_len = CMSG_LEN(sizeof(int) * out->hold_count);
+    memcpy(CMSG_DATA(cmsg), fds, sizeof(int) * out->hold_count);
+}
+
+/* Sends those of one kind, in their order, by one call while all goes well. */
+static void flush_kind(struct pool *p, struct pool_outbox *outbox, enum pool_kind kind)
+{
+    struct mmsghdr msgs[POOL_OUTBOX_TASKS];
+    struct iovec iovs[POOL_OUTBOX_TASKS];
+    union fds_control controls[POOL_OUTBOX_TASKS];
+    struct pool_outgoing *outs[POOL_OUTBOX_TASKS];
+    unsigned count = 0, sent = 0;
+    int error = 0;
+
+    for (size_t i = 0; i < outbox->count; i++) {
+        if (outbox->tasks[i].kind != kind)
+            continue;
+        outs[count] = &outbox->tasks[i];
+        address(&msgs[count].msg_hdr, &iovs[count], &controls[count], outbox, outs[count]);
+        count++;
+    }
+    while (sent < count && error == 0) {
+        int n =
+            sendmmsg(p->intake_send[kind], msgs + sent, count - sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (n > 0)
+            sent += (unsigned)n;
+        else if (errno != EINTR)
+            error = errno == EBADF || errno == EPIPE ? -ENOTCONN : -errno;
+    }
+    for (unsigned i = sent; i < count; i++)
+        outs[i]->error = error;
+}
+
+void pool_flush(struct pool *p, struct pool_outbox *outbox)
+{
+    size_t failed = 0;
+
+    if (outbox->count == 0)
+        return;
+    CHECK(pthread_rwlock_rdlock(&p->intake_lock) == 0);
+    for (int kind = 0; kind < POOL_KIND_COUNT; kind++)
+        flush_kind(p, outbox, (enum pool_kind)kind);
+    CHECK(pthread_rwlock_unlock(&p->intake_lock) == 0);
+    for (size_t i = 0; i < outbox->count; i++) {
+        drop_holds(&outbox->tasks[i]);
+        if (outbox->tasks[i].error != 0)
+            outbox->tasks[failed++] = outbox->tasks[i];
+    }
+    outbox->count = failed;
+    outbox->bytes = 0;
 }
 
 void pool_cancel(struct pool *p, unsigned inflight, uint64_t task)

@@ -350,22 +350,12 @@ static bool oom_struck(struct sched *s)
     return struck;
 }
 
-static void mark_audited(void *arg, uint64_t task)
-{
-    struct task *t = task_find(arg, task);
-
-    if (t != NULL)
-        t->was_audited = true;
-}
-
 /* It died without a task to its name, but may have taken one along from the intake. */
 static void audit(struct sched *s, enum pool_kind kind, int status)
 {
     if (s->out[kind] == 0)
         return;
-    for (unsigned i = 0; i < PROTO_INFLIGHT_MAX; i++)
-        s->tasks[i].was_audited = false;
-    pool_audit(s->pool, kind, mark_audited, s);
+    task_audit(s, kind);
     for (unsigned i = 0; i < PROTO_INFLIGHT_MAX; i++) {
         struct task *t = &s->tasks[i];
         if (t->id != 0 && t->kind == kind && !t->was_audited && !pool_is_claimed(s->pool, t->id))

@@ -112,9 +112,9 @@ static void settle(struct sched *s)
         count_workers(s);
 }
 
-/* One turn of the loop under the lock; what is to be told goes to *ret_news. */
+/* One turn of the loop under the lock; what is to be sent and told afterwards is returned. */
 static void turn(struct sched *s, const struct epoll_event *events, int count,
-                 struct news_list *ret_news)
+                 struct pool_outbox *ret_outbox, struct news_list *ret_news)
 {
     uint64_t now_ns;
 
@@ -131,7 +131,7 @@ static void turn(struct sched *s, const struct epoll_event *events, int count,
     }
     fire_timers(s, now_ns);
     tick(s, now_ns);
-    dispatch_all(s);
+    dispatch_all(s, ret_outbox);
     s->wake_ns = next_wake(s, now_ns);
     STAILQ_CONCAT(ret_news, &s->news);
 }
@@ -195,7 +195,8 @@ void *collector_run(void *arg)
         n = epoll_wait(s->epoll_fd, events, EVENTS_MAX,
                        is_over ? 0 : clock_poll_ms(clock_now_ns(), wake_ns));
         receive(s, events, MAX(n, 0));
-        turn(s, events, MAX(n, 0), &news);
+        turn(s, events, MAX(n, 0), &s->outbox, &news);
+        dispatch_flush(s, &s->outbox);
         tell_all(&news);
         pool_batch_clear(&s->batch);
     }

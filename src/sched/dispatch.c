@@ -161,8 +161,9 @@ static void sent(struct sched *s, struct run *run, struct task *t)
     dispatch_queue(s, run);
 }
 
-/* 0, or why the intake takes no more for now. */
-static int send_one(struct sched *s, struct run *run, enum pool_kind kind)
+/* 0, or why no more can be sent for now. */
+static int send_one(struct sched *s, struct run *run, enum pool_kind kind,
+                    struct pool_outbox *outbox)
 {
     struct task *t = task_new(s, run, kind, run->entry.cost_ns);
     struct pool_task order;
@@ -173,7 +174,7 @@ static int send_one(struct sched *s, struct run *run, enum pool_kind kind)
     rc = make_order(s, run, t, &order);
     if (rc == 0) {
         t->op = order.op;
-        rc = pool_send(s->pool, kind, &order, t->holds);
+        rc = pool_prepare(s->pool, outbox, kind, &order, t->holds);
         free((void *)(uintptr_t)order.parts);
     }
     if (rc == 0) {
@@ -218,7 +219,8 @@ static bool may_prefetch(const struct sched *s, enum pool_kind kind,
            queue_length_all(s->queue) == 1 && s->inflight < PROTO_INFLIGHT_MAX;
 }
 
-static bool send_next(struct sched *s, enum pool_kind kind, enum queue_want want)
+static bool send_next(struct sched *s, enum pool_kind kind, enum queue_want want,
+                      struct pool_outbox *outbox)
 {
     const struct queue_entry *next = queue_peek(s->queue, want);
     struct run *run;
@@ -227,7 +229,7 @@ static bool send_next(struct sched *s, enum pool_kind kind, enum queue_want want
         return false;
     run = CONTAINER_OF(queue_pop(s->queue, want), struct run, entry);
     run->is_queued = false;
-    return send_one(s, run, kind) == 0;
+    return send_one(s, run, kind, outbox) == 0;
 }
 
 /* ---- the last chunks ---- */
@@ -267,12 +269,51 @@ static void ask_stragglers(struct sched *s)
     }
 }
 
-void dispatch_all(struct sched *s)
+void dispatch_all(struct sched *s, struct pool_outbox *outbox)
 {
     CHECK(lock_is_held(&s->lock));
-    while (send_next(s, POOL_ORDINARY, QUEUE_ANY))
+    outbox->count = outbox->bytes = 0;
+    while (send_next(s, POOL_ORDINARY, QUEUE_ANY, outbox))
         ;
-    while (send_next(s, POOL_EXPRESS, QUEUE_SHORT))
+    while (send_next(s, POOL_EXPRESS, QUEUE_SHORT, outbox))
         ;
     ask_stragglers(s);
+}
+
+/* What was counted as sent and could not be goes back to the queue, unless its run has ended meanwhile. */
+static void unsend(struct sched *s, const struct pool_outgoing *out)
+{
+    struct task *t = task_find(s, out->task);
+    struct run *run = t == NULL ? NULL : t->run;
+
+    if (t == NULL)
+        return;
+    if (run == NULL) {
+        task_end(s, t);
+        return;
+    }
+    if (t->op == PROTO_OP_START)
+        run->state = RUN_NEW;
+    take_back(s, run, t, t->op);
+    if (run->job->run == run)
+        dispatch_queue(s, run);
+}
+
+void dispatch_flush(struct sched *s, struct pool_outbox *outbox)
+{
+    bool was_full =
+        outbox->count == POOL_OUTBOX_TASKS ||
+        outbox->bytes > POOL_OUTBOX_BYTES - sizeof(struct proto_task) - PROTO_INLINE_MAX;
+
+    pool_flush(s->pool, outbox);
+    if (outbox->count == 0 && !was_full)
+        return;
+    lock_take(&s->lock);
+    for (size_t i = 0; i < outbox->count; i++)
+        unsend(s, &outbox->tasks[i]);
+    lock_drop(&s->lock);
+    /* The collector goes on with the rest: at once when there was no room for it here, else when a worker
+     * answers. */
+    if (was_full)
+        sched_wake(s);
 }

@@ -128,10 +128,11 @@ struct sched {
 
     struct thread collector;
     int epoll_fd, wake_fd;
-    uint64_t wake_ns;        /* when the collector wakes by itself */
-    uint64_t tick_ns;        /* the next tick */
-    uint64_t linger_ns;      /* ticks go on until then */
-    struct pool_batch batch; /* the collector's */
+    uint64_t wake_ns;          /* when the collector wakes by itself */
+    uint64_t tick_ns;          /* the next tick */
+    uint64_t linger_ns;        /* ticks go on until then */
+    struct pool_batch batch;   /* the collector's */
+    struct pool_outbox outbox; /* the collector's */
     int worker_labels[4];
 };
 
@@ -145,8 +146,9 @@ static inline struct kernel_record *record_of(struct sched *s, const struct kern
 }
 struct run *sched_find_run(struct sched *s, const char *id);
 
-/* dispatch.c: sends what can be sent. */
-void dispatch_all(struct sched *s);
+/* dispatch.c: sends what can be sent: chosen and put together under the lock, sent without it. */
+void dispatch_all(struct sched *s, struct pool_outbox *outbox);
+void dispatch_flush(struct sched *s, struct pool_outbox *outbox);
 void dispatch_queue(struct sched *s,
                     struct run *run); /* queues the run if it has something to send */
 
@@ -157,6 +159,8 @@ void task_orphan(struct sched *s, struct task *t);
 struct task *task_find(struct sched *s, uint64_t id);
 void task_timer(struct sched *s, struct task *t, uint64_t now_ns);
 void task_lost(struct sched *s, struct task *t, int status); /* maybe: see if anybody claims it */
+
+void task_audit(struct sched *s, enum pool_kind kind); /* sets was_audited of what waits there */
 
 /* answer.c: what workers say. */
 void answer_event(struct sched *s, struct pool_event *event);

@@ -250,7 +250,8 @@ static int admit(struct sched *s, struct job *job, uint64_t fingerprint)
     return check_room(s, job, now_ns);
 }
 
-static int accept_job(struct sched *s, struct job *job, uint64_t fingerprint)
+static int accept_job(struct sched *s, struct job *job, uint64_t fingerprint,
+                      struct pool_outbox *outbox)
 {
     struct run *run;
     int rc = admit(s, job, fingerprint);
@@ -262,12 +263,13 @@ static int accept_job(struct sched *s, struct job *job, uint64_t fingerprint)
         return refuse(job, JOB_REFUSAL_NO_MEMORY, 1);
     run->fingerprint = fingerprint;
     dispatch_queue(s, run);
-    dispatch_all(s);
+    dispatch_all(s, outbox);
     return 0;
 }
 
 int sched_submit(struct sched *s, struct job *job)
 {
+    struct pool_outbox outbox;
     uint64_t fingerprint = 0;
     bool must_wake;
     int rc;
@@ -275,13 +277,16 @@ int sched_submit(struct sched *s, struct job *job)
     /* Outside the lock: the input may be large. */
     if (atomic_load(&s->has_poison))
         fingerprint = run_fingerprint(s, job);
+    outbox.count = outbox.bytes = 0;
     lock_take(&s->lock);
-    rc = accept_job(s, job, fingerprint);
+    rc = accept_job(s, job, fingerprint, &outbox);
+    /* Once accepted the job may end and go at any moment after this. */
     must_wake = s->wake_ns > clock_now_ns() + SCHED_TICK_MS * CLOCK_NS_PER_MS ||
                 job->deadline_ns < s->wake_ns || !STAILQ_EMPTY(&s->news);
     if (must_wake)
         s->wake_ns = 0; /* said once is enough */
     lock_drop(&s->lock);
+    dispatch_flush(s, &outbox);
     if (must_wake)
         sched_wake(s);
     return rc;

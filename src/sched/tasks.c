@@ -96,9 +96,31 @@ void task_lost(struct sched *s, struct task *t, int status)
     set_timer(s, t, clock_now_ns() + CLAIM_MS * CLOCK_NS_PER_MS);
 }
 
+static void mark_audited(void *arg, uint64_t task)
+{
+    struct task *t = task_find(arg, task);
+
+    if (t != NULL)
+        t->was_audited = true;
+}
+
+void task_audit(struct sched *s, enum pool_kind kind)
+{
+    for (unsigned i = 0; i < PROTO_INFLIGHT_MAX; i++)
+        s->tasks[i].was_audited = false;
+    pool_audit(s->pool, kind, mark_audited, s);
+}
+
+/* It may have been on its way there when the intake was audited first. */
+static bool is_in_intake(struct sched *s, const struct task *t)
+{
+    task_audit(s, t->kind);
+    return t->was_audited;
+}
+
 void task_timer(struct sched *s, struct task *t, uint64_t now_ns)
 {
-    if (t->signal == 0 && !pool_is_claimed(s->pool, t->id)) {
+    if (t->signal == 0 && !pool_is_claimed(s->pool, t->id) && !is_in_intake(s, t)) {
         answer_crash(s, t, t->lost_status, false);
         return;
     }

@@ -1,8 +1,9 @@
 #!/usr/bin/python3
 """The speed and memory table: bench.py [--write FILE] [ROW...]
 
-Ratios compare two things on one machine in one run, A B A B, and are the median of the pairs' ratios; so they hold
-elsewhere and under some load, while absolute figures are this machine's. Floors must hold; aims are what we want.
+Ratios compare two things on one machine in one run, A B A B, and are the median of the pairs' ratios. On a machine
+that others use they do not hold: each row says how much of the cores others took. Floors must hold; aims are what
+we want.
 """
 
 import argparse
@@ -18,12 +19,11 @@ import subprocess
 import sys
 import time
 
-from rig import CORES, TOOLS, Bare, CannotMeasure, Client, Load, Server, TICKS_PER_S, alternate, cpu_ticks
-from rig import describe_machine, median_ratio, pss_kb, quantile, switches, wrk
+from rig import CORES, DISTURBED, TICKS_PER_S, TOOLS, Bare, CannotMeasure, Client, Load, Pairs, Server
+from rig import cpu_ticks, describe_machine, pss_kb, quantile, switches, wrk
 
 README = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../README.md")
 BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
-DISTURBED = 0.1  # share of the cores that others may take before a row says so
 
 MIB = 1 << 20
 MS, US = 1e-3, 1e-6
@@ -63,8 +63,16 @@ class Line:
 # ---- requests per second ----
 
 
-def per_s(pairs, index):
-    return f"{statistics.median(p[index]['per_s'] for p in pairs) / 1000:.1f} k/s"
+def per_s(report):
+    return report["per_s"]
+
+
+def compare_loads(ours, theirs):
+    """The pairs, and both speeds and CPU times in words."""
+    ours.load(1), theirs.load(1)
+    pairs = Pairs(ours.load, theirs.load, 5)
+    return pairs, (f"{pairs.median(0, per_s) / 1000:.1f} to {pairs.median(1, per_s) / 1000:.1f} k/s, quartiles "
+                   f"{pairs.spread(per_s)}×; CPU of the server {ours} to {theirs} µs a request; 64 connections; {pairs}")
 
 
 class Cpu:
@@ -88,78 +96,68 @@ class Cpu:
 @row("static")
 def measure_static():
     with Server() as server, Bare(server, "/hello.txt") as bare:
-        ours = Cpu(server.process.pid, server.url("/hello.txt"))
-        theirs = Cpu(bare.process.pid, bare.url("/"))
-        ours.load(1), theirs.load(1)
-        pairs = alternate(ours.load, theirs.load, 5)
-    yield Line("1 KiB file, against libmicrohttpd alone",
-               median_ratio((a["per_s"], b["per_s"]) for a, b in pairs), "×",
-               f"{per_s(pairs, 0)} to {per_s(pairs, 1)}; CPU {ours} to {theirs} µs a request; "
-               f"64 connections, {server.threads} threads each", 0.85, 0.95)
+        pairs, note = compare_loads(Cpu(server.process.pid, server.url("/hello.txt")),
+                                    Cpu(bare.process.pid, bare.url("/")))
+    yield Line("1 KiB file, against libmicrohttpd alone", pairs.ratio(per_s), "×", note, 0.85, 0.95)
 
 
 @row("echo")
 def measure_echo():
     with Server() as server:
-        echo = Cpu(server.process.pid, server.url("/compute/echo"))
-        static = Cpu(server.process.pid, server.url("/hello.txt"))
-        echo.load(1), static.load(1)
-        pairs = alternate(echo.load, static.load, 5)
-    yield Line("echo through a worker, against our static answer",
-               median_ratio((a["per_s"], b["per_s"]) for a, b in pairs), "×",
-               f"{per_s(pairs, 0)} to {per_s(pairs, 1)}; CPU of the server {echo} to {static} µs a request, "
-               "without its workers; 64 connections", 0.45, 0.60)
+        pid = server.process.pid
+        pairs, note = compare_loads(Cpu(pid, server.url("/compute/echo")), Cpu(pid, server.url("/hello.txt")))
+    yield Line("echo through a worker, against our static answer", pairs.ratio(per_s), "×", note, 0.45, 0.60)
 
 
 @row("echo1")
 def measure_echo1():
     with Server() as server, Client(server.port) as client:
         def p50(path):
-            return lambda: quantile(client.times(path, 2000), 0.5)
+            return lambda: quantile(client.times(path, 3000), 0.5) / US
 
         p50("/compute/echo")(), p50("/hello.txt")()
-        pairs = alternate(p50("/compute/echo"), p50("/hello.txt"), 9)
-    echo, static = (statistics.median(p[i] for p in pairs) / US for i in (0, 1))
-    yield Line("echo on one connection, p50 above static's", statistics.median(a - b for a, b in pairs) / US, " µs",
-               f"{echo:.0f} to {static:.0f} µs with a client in Python", 80, 40, digits=0)
+        pairs = Pairs(p50("/compute/echo"), p50("/hello.txt"), 9)
+    yield Line("echo on one connection, p50 above static's", statistics.median(a - b for a, b in pairs), " µs",
+               f"{pairs.median(0):.0f} to {pairs.median(1):.0f} µs with a client in Python; {pairs}", 80, 40, digits=0)
 
 
 # ---- two workers against one ----
 
 
-def speedup(path, pairs_count, what, floor=None, aim=None):
+def speedup(path, blocks, block, what, floor=None, aim=None):
     if CORES < 2:
         raise CannotMeasure("this needs two cores")
     with Server("--workers", "1") as one, Server("--workers", "2") as two:
         with Client(one.port) as ask_one, Client(two.port) as ask_two:
-            for _ in range(5 if pairs_count > 9 else 1):
+            for _ in range(min(block, 5)):
                 ask_one.ask(path), ask_two.ask(path)
-            pairs = alternate(lambda: ask_one.time(path), lambda: ask_two.time(path), pairs_count)
-    seconds = [[p[i][0] for p in pairs] for i in (0, 1)]
-    cpu_ms = [statistics.median(p[i][1].receipt("cpu_ms") for p in pairs) for i in (0, 1)]
-    return Line(what, median_ratio(zip(*seconds)), "×",
-                f"{statistics.median(seconds[0]) / MS:.1f} to {statistics.median(seconds[1]) / MS:.1f} ms, best "
-                f"{min(seconds[0]) / MS:.1f} to {min(seconds[1]) / MS:.1f} "
-                f"({min(seconds[0]) / min(seconds[1]):.2f}×); CPU {cpu_ms[0]:.1f} to {cpu_ms[1]:.1f} ms; "
-                f"{len(pairs)} pairs", floor, aim)
+            pairs = Pairs(lambda: ask_one.time(path), lambda: ask_two.time(path), blocks, block)
+    ms = [[seconds / MS for seconds, _ in side] for side in zip(*pairs)]
+    cpu_ms = [pairs.median(i, lambda timed: timed[1].receipt("cpu_ms")) for i in (0, 1)]
+    chunks = pairs.median(1, lambda timed: timed[1].receipt("chunks"))
+    both = sum(answer.receipt("workers") == 2 for _, (_, answer) in pairs) / len(pairs)
+    return Line(what, pairs.ratio(lambda timed: timed[0]), "×",
+                f"{statistics.median(ms[0]):.1f} to {statistics.median(ms[1]):.1f} ms, best {min(ms[0]):.1f} to "
+                f"{min(ms[1]):.1f}; CPU {cpu_ms[0]:.1f} to {cpu_ms[1]:.1f} ms; {chunks:.0f} chunks, both workers in "
+                f"{both:.0%}; {pairs}", floor, aim)
 
 
 @row("primes")
 def measure_primes():
-    yield speedup("/compute/primes?limit=100000000", 41, "primes to 10^8, 2 workers against 1", 1.85, 1.97)
-    yield speedup("/compute/primes?limit=1000000000", 15, "primes to 10^9")
-    yield speedup("/compute/primes?limit=10000000000", 5, "primes to 10^10")
+    yield speedup("/compute/primes?limit=100000000", 5, 12, "primes to 10^8, 2 workers against 1", 1.85, 1.97)
+    yield speedup("/compute/primes?limit=1000000000", 5, 3, "primes to 10^9")
+    yield speedup("/compute/primes?limit=10000000000", 5, 1, "primes to 10^10")
 
 
 @row("sum")
 def measure_sum():
-    yield speedup("/compute/sum?end=100000000", 41, "sum to 10^8, 2 workers against 1", 1.85, 1.97)
-    yield speedup("/compute/sum?end=1000000000", 21, "sum to 10^9, 2 workers against 1", 1.85, 1.97)
+    yield speedup("/compute/sum?end=100000000", 5, 12, "sum to 10^8, 2 workers against 1", 1.85, 1.97)
+    yield speedup("/compute/sum?end=1000000000", 5, 4, "sum to 10^9, 2 workers against 1", 1.85, 1.97)
 
 
 @row("pi")
 def measure_pi():
-    yield speedup("/compute/pi?samples=100000000", 31, "pi with 10^8 samples, 2 workers against 1", 1.85, 1.97)
+    yield speedup("/compute/pi?samples=100000000", 5, 8, "pi with 10^8 samples, 2 workers against 1", 1.85, 1.97)
 
 
 # ---- while the workers are busy ----
@@ -314,12 +312,11 @@ def measure_raw():
         for _ in range(2):
             client.ask("/compute/stats", body=body)
         copy_once()
-        pairs = alternate(lambda: client.time("/compute/stats", body=body), copy_once, 11)
-    wall, copy = (statistics.median(x) / MS for x in zip(*((a[0], b) for a, b in pairs)))
-    run_ms = statistics.median(a[1].receipt("run_ms") for a, _ in pairs)
+        pairs = Pairs(lambda: client.time("/compute/stats", body=body), copy_once, 5, 3)
+    wall, run_ms = pairs.median(0, lambda timed: timed[0] / MS), pairs.median(0, lambda timed: timed[1].receipt("run_ms"))
     yield Line("64 MiB of raw input to stats, against the socket and one copy",
-               median_ratio((a[0], b) for a, b in pairs), "×",
-               f"{wall:.1f} to {copy:.1f} ms; of it {run_ms:.1f} ms from submit to result, the rest is taking it in",
+               statistics.median(a[0] / b for a, b in pairs), "×",
+               f"{wall:.1f} to {pairs.median(1) / MS:.1f} ms; of it {run_ms:.1f} ms from submit to result, the rest is taking it in; {pairs}",
                aim=3)
 
 
@@ -339,10 +336,9 @@ def measure_yardstick():
             return client.ask("/compute/primes?limit=1000000000").receipt("cpu_ms")
 
         ours(), primesieve()
-        pairs = alternate(ours, primesieve, 5)
-    ms = [statistics.median(p[i] for p in pairs) for i in (0, 1)]
-    yield Line("CPU time of primes to 10^9, against primesieve", median_ratio(pairs), "×",
-               f"{ms[0]:.0f} to {ms[1]:.0f} ms on one core")
+        pairs = Pairs(ours, primesieve, 5)
+    yield Line("CPU time of primes to 10^9, against primesieve", pairs.ratio(), "×",
+               f"{pairs.median(0):.0f} to {pairs.median(1):.0f} ms on one core; {pairs}")
 
 
 # ---- the table ----
@@ -360,7 +356,7 @@ def lines_of(name):
         reason = re.sub(r"[\s|]+", " ", str(e) or type(e).__name__)
         yield f"| {name} | | | | | not measured | {reason} |"
     others = load.others()
-    warning = f"; others took {others:.0%} of the cores" if others > DISTURBED else ""
+    warning = f"; others took {others:.0%} of the cores in all" if others > DISTURBED else ""
     for line in found:
         yield (f"| {name} | {line.what} | {line.text(line.value)} | {line.text(line.floor)} | {line.text(line.aim)} "
                f"| {line.verdict()} | {line.note}{warning} |")

@@ -22,6 +22,7 @@ TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 HELLO = b"Prong takes requests in threads and does the work in processes.\n" * 16  # 1 KiB
 
 WAIT_S = 20
+DISTURBED = 0.1  # share of the cores that others may take before a figure is doubtful
 
 
 class CannotMeasure(Exception):
@@ -40,6 +41,28 @@ def cpu_ticks(pid):
     """User and system time of one process, all its threads."""
     fields = stat_fields(pid)
     return int(fields[11]) + int(fields[12])
+
+
+def children(pid):
+    found = []
+    with contextlib.suppress(OSError):
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{thread}/children", encoding="ascii") as f:
+                found += map(int, f.read().split())
+    return found
+
+
+def grandchildren(pid):
+    return [grandchild for child in children(pid) for grandchild in children(child)]
+
+
+def tree_ticks(pid):
+    """Of a process, all below it, and those below it that have been waited for."""
+    try:
+        fields = stat_fields(pid)
+    except OSError:
+        return 0
+    return sum(map(int, fields[11:15])) + sum(map(tree_ticks, children(pid)))
 
 
 def pss_kb(pid):
@@ -61,6 +84,7 @@ class Server:
     are its options. Started and ended by `with`."""
 
     orphan_ticks = 0  # of workers of ended servers: nobody waits for those, so they are in no rusage
+    live = []  # processes that run now, the bare server's too
 
     def __init__(self, *args, port=0):
         self.folder = tempfile.mkdtemp(prefix="prong-bench-")
@@ -77,6 +101,7 @@ class Server:
         environment = {k: v for k, v in os.environ.items() if not k.startswith("PRONG_")}
         with open(f"{self.folder}/log", "wb") as log:
             self.process = subprocess.Popen(self.argv, stderr=log, env=environment)
+        Server.live.append(self.process.pid)
 
     def __enter__(self):
         self.spawn()
@@ -95,14 +120,14 @@ class Server:
 
     def __exit__(self, *exception):
         if self.process.poll() is None:
-            with contextlib.suppress(OSError, CannotMeasure):
-                Server.orphan_ticks += sum(cpu_ticks(pid) for pid in self.pids()[2:])
+            Server.orphan_ticks += sum(map(cpu_ticks, grandchildren(self.process.pid)))
             self.process.terminate()
             try:
                 self.process.wait(WAIT_S)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
+        Server.live.remove(self.process.pid)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def url(self, path):
@@ -144,6 +169,7 @@ class Bare:
 
     def __enter__(self):
         self.process = subprocess.Popen(self.argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        Server.live.append(self.process.pid)
         said = self.process.stdout.readline().split()
         if not said:
             raise CannotMeasure("the bare server does not start")
@@ -168,6 +194,7 @@ class Bare:
     def __exit__(self, *exception):
         self.process.stdin.close()
         self.process.wait(WAIT_S)
+        Server.live.remove(self.process.pid)
         self.process.stdout.close()
         self.file.close()
 
@@ -269,17 +296,37 @@ def wrk(url, connections, seconds):
     return report
 
 
-def alternate(first, second, pairs):
-    """A B A B …: what both answered, as pairs. Waits for a quiet moment before each."""
-    results = []
-    for _ in range(pairs):
-        Load.wait_quiet()
-        results.append((first(), second()))
-    return results
+class Pairs(list):
+    """What `first` and `second` gave, A B A B …, and how disturbed they were.
 
+    A block is `block` pairs. Blocks are run until `blocks` of them were quiet, at most three times as many. Those
+    with the least load by others are kept: chosen by that load alone, never by what they gave."""
 
-def median_ratio(pairs):
-    return statistics.median(a / b for a, b in pairs)
+    def __init__(self, first, second, blocks, block=1):
+        tried = []
+        while len(tried) < 3 * blocks and sum(load <= DISTURBED for load, _ in tried) < blocks:
+            Load.wait_quiet()
+            load = Load()
+            results = [(first(), second()) for _ in range(block)]
+            tried.append((load.others(), results))
+        tried.sort(key=lambda t: t[0])
+        kept = tried[:blocks]
+        super().__init__(pair for _, results in kept for pair in results)
+        self.others = max(load for load, _ in kept)
+        self.tried = len(tried) * block
+
+    def ratio(self, of=lambda x: x):
+        return statistics.median(of(a) / of(b) for a, b in self)
+
+    def spread(self, of=lambda x: x):
+        ratios = sorted(of(a) / of(b) for a, b in self)
+        return f"{quantile(ratios, 0.25):.2f}–{quantile(ratios, 0.75):.2f}"
+
+    def median(self, index, of=lambda x: x):
+        return statistics.median(of(pair[index]) for pair in self)
+
+    def __str__(self):
+        return f"{len(self)} of {self.tried} pairs, others ≤ {self.others:.0%}"
 
 
 # ---- the machine ----
@@ -288,7 +335,7 @@ def median_ratio(pairs):
 class Load:
     """How busy others have kept the cores since this was made. Another's work counts, the hypervisor's too."""
 
-    patience_s = 40.0  # for quiet moments, in all
+    patience_s = 30.0  # for quiet moments, in all
 
     def __init__(self):
         self.begin = self.look()
@@ -302,10 +349,11 @@ class Load:
     @classmethod
     def look(cls):
         own = sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-        return time.monotonic(), cls.busy_ticks() / TICKS_PER_S, own + Server.orphan_ticks / TICKS_PER_S
+        ticks = Server.orphan_ticks + sum(map(tree_ticks, Server.live))
+        return time.monotonic(), cls.busy_ticks() / TICKS_PER_S, own + ticks / TICKS_PER_S
 
     def others(self):
-        """Their share of all cores, 0 to 1. True only when no server of ours runs any more."""
+        """Their share of all cores, 0 to 1."""
         wall, busy, own = (now - then for now, then in zip(self.look(), self.begin))
         return max(0.0, (busy - own) / (wall * os.cpu_count()))
 

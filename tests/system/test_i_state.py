@@ -1,4 +1,5 @@
 """The shared state: versions, conditions, limits, and a thousand adds that are a thousand."""
+import itertools
 import json
 import threading
 import urllib.parse
@@ -8,6 +9,7 @@ from conftest import assert_problem, fewer
 
 MIB = 1 << 20
 LARGEST = 2**53
+serial = itertools.count()
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +25,7 @@ def s(made):
 @pytest.fixture
 def key(request):
     """A key of this test's own."""
-    return "/state/" + urllib.parse.quote(request.node.name, safe="")
+    return "/state/" + urllib.parse.quote(request.node.name[:70], safe="") + str(next(serial))
 
 
 @pytest.mark.parametrize("value", [0, -1, 1.5, "text", "", "é€🐍", True, None, [], {}, [1, [2, {"a": None}]], {"b": 1, "a": [2]}, LARGEST, -LARGEST, 1e-300, 0.1])

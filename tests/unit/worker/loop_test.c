@@ -148,6 +148,7 @@ static void cancelled_before_it_starts(void **state)
     t = give(&w, "crash");
     start(&w);
     prong_side_expect(&w.side, &t, PROTO_ANSWER_CANCELLED, &got);
+    assert_int_equal(got.head.run_ns, 0); /* nothing was even looked at */
     echo_once(&w);
     assert_int_equal(end(&w), 0);
 }
