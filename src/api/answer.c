@@ -19,18 +19,23 @@ json_t *compute_receipt(const struct job *job)
                      "workers", (int)rc->workers);
 }
 
+/* Milliseconds to three decimals, without the cost of printing a double: every answer has six. */
+#define MS_FORMAT   "%llu.%03llu"
+#define MS_ARGS(ns) (unsigned long long)((ns) / 1000000), (unsigned long long)((ns) / 1000 % 1000)
+
 static void add_receipt(struct request *r, const struct job *job)
 {
     const struct job_receipt *rc = &job->receipt;
 
     respond_header(r, "Prong-Job", job->id.text);
-    respond_header_printf(r, "Server-Timing", "queue;dur=%.3f, run;dur=%.3f, cpu;dur=%.3f",
-                          to_ms(rc->wait_ns), to_ms(rc->run_ns), to_ms(rc->cpu_ns));
+    respond_header_printf(r, "Server-Timing",
+                          "queue;dur=" MS_FORMAT ", run;dur=" MS_FORMAT ", cpu;dur=" MS_FORMAT,
+                          MS_ARGS(rc->wait_ns), MS_ARGS(rc->run_ns), MS_ARGS(rc->cpu_ns));
     respond_header_printf(r, "Prong-Receipt",
-                          "wait_ms=%.3f, run_ms=%.3f, cpu_ms=%.3f, max_rss_kb=%u, chunks=%u, "
-                          "retries=%u, workers=%u",
-                          to_ms(rc->wait_ns), to_ms(rc->run_ns), to_ms(rc->cpu_ns), rc->max_rss_kb,
-                          rc->chunks, rc->retries, rc->workers);
+                          "wait_ms=" MS_FORMAT ", run_ms=" MS_FORMAT ", cpu_ms=" MS_FORMAT
+                          ", max_rss_kb=%u, chunks=%u, retries=%u, workers=%u",
+                          MS_ARGS(rc->wait_ns), MS_ARGS(rc->run_ns), MS_ARGS(rc->cpu_ns),
+                          rc->max_rss_kb, rc->chunks, rc->retries, rc->workers);
 }
 
 static bool is_hex(const char *text, size_t n)

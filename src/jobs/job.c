@@ -9,10 +9,12 @@ const char *const job_outcome_names[JOB_OUTCOME_COUNT] = {
 
 struct job *job_new(const struct kernel *kernel)
 {
-    struct job *job = calloc(1, sizeof(*job));
+    struct job *job = malloc(sizeof(*job));
 
     if (job == NULL)
         return NULL;
+    memset(job, 0, offsetof(struct job, media_type));
+    job->media_type[0] = job->text[0] = '\0';
     job->id = id_new();
     job->kernel = kernel;
     job->socket = -1;

@@ -78,13 +78,15 @@ struct job {
     uint64_t retry_after_s; /* refused: when to come again */
     int wait_status;        /* JOB_DIED, as wait4 gives it */
     bool was_oom;           /* JOB_DIED by the kernel's out-of-memory killer */
-    char text[1025];        /* JOB_FAILED, some refusals: one sentence */
-    char media_type[128];
-    void *result; /* JOB_OK: malloc'd, the job's until taken */
+    void *result;           /* JOB_OK: malloc'd, the job's until taken */
     size_t result_bytes;
     struct job_receipt receipt;
 
     struct run *run; /* the scheduler's */
+
+    /* Not cleared by job_new but for their first byte. */
+    char media_type[128];
+    char text[1025]; /* JOB_FAILED, some refusals: one sentence */
 };
 
 /* A job with a new id; the rest zero. NULL when out of memory. */
