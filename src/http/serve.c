@@ -1,6 +1,5 @@
 #include "http/serve.h"
 
-#include <arpa/inet.h>
 #include <string.h>
 #include <strings.h>
 
@@ -8,70 +7,16 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/parse.h"
+#include "http/connection.h"
 #include "http/response.h"
+#include "http/seat.h"
 #include "http/target.h"
 #include "state/metrics.h"
-#include "thread/thread.h"
 
 enum {
-    SPARES_MAX = 64,              /* requests that a thread keeps for reuse */
     DISCARD_BYTES_MAX = 64 << 10, /* of a body read for nothing, to keep the connection */
     RESERVE_BYTES_MAX = 1 << 20,  /* allocated on a client's word alone */
 };
-
-/* One connection's client. */
-struct client {
-    uint64_t key;
-    char address[REQUEST_ADDRESS_BYTES];
-};
-
-static _Thread_local struct seat *seat;
-
-static bool take_seat(struct server *s)
-{
-    if (seat != NULL)
-        return true;
-    seat = aligned_alloc(_Alignof(struct seat), sizeof(*seat));
-    if (seat == NULL)
-        return false;
-    *seat = (struct seat) {.spare = NULL};
-    if (s->files != NULL)
-        seat->cache = static_cache_new(s->files);
-    thread_set_name("http");
-    LOCKED(&s->idle_lock);
-    seat->next = s->seats;
-    s->seats = seat;
-    return true;
-}
-
-static struct request *request_take(void)
-{
-    struct request *r = seat->spare;
-
-    if (r == NULL) {
-        r = malloc(sizeof(*r));
-    } else {
-        seat->spare = r->next;
-        seat->spares--;
-    }
-    if (r != NULL)
-        memset(r, 0, offsetof(struct request, own_text));
-    return r;
-}
-
-static void request_give(struct request *r)
-{
-    if (r->text != r->own_text)
-        free(r->text);
-    buf_release(&r->body);
-    if (seat->spares == SPARES_MAX) {
-        free(r);
-        return;
-    }
-    r->next = seat->spare;
-    seat->spare = r;
-    seat->spares++;
-}
 
 /* Keeps the raw path; r->target stays NULL when it is too long. */
 static void keep_target(struct request *r, const char *uri)
@@ -96,7 +41,7 @@ static void keep_target(struct request *r, const char *uri)
 void *serve_arrive(void *server, const char *uri, struct MHD_Connection *connection)
 {
     struct server *s = server;
-    struct request *r = take_seat(s) ? request_take() : NULL;
+    struct request *r = seat_request_take(s);
 
     if (r == NULL)
         return NULL;
@@ -108,20 +53,6 @@ void *serve_arrive(void *server, const char *uri, struct MHD_Connection *connect
     r->content_length = UINT64_MAX;
     keep_target(r, uri == NULL ? "" : uri);
     return r;
-}
-
-/* Who asks and under which id; not for static files, which need neither. */
-static void identify(struct request *r)
-{
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(r->connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-    const struct client *client = info == NULL ? NULL : info->socket_context;
-
-    r->id = id_new();
-    if (client == NULL)
-        return;
-    r->client = client->key;
-    memcpy(r->address, client->address, sizeof(r->address));
 }
 
 struct framing {
@@ -245,7 +176,8 @@ static void answer_unrouted(struct request *r)
 {
     const unsigned all = (1u << HTTP_METHOD_COUNT) - 1;
     const unsigned of_files = 1u << HTTP_GET | 1u << HTTP_HEAD | 1u << HTTP_OPTIONS;
-    struct static_files *files = r->server->files;
+    const struct static_files *files = r->server->files;
+    struct static_cache *cache = seat_cache();
     bool reads = r->method == HTTP_GET || r->method == HTTP_HEAD;
 
     if (r->path[0] == '*')
@@ -254,7 +186,7 @@ static void answer_unrouted(struct request *r)
         respond_not_allowed(r, r->allowed);
     else if (files != NULL && reads && has_body(r) && static_exists(files, r))
         respond_too_large(r);
-    else if (seat->cache != NULL && reads && static_answer(seat->cache, r))
+    else if (cache != NULL && reads && static_answer(cache, r))
         return;
     else if (files != NULL && !reads && static_exists(files, r))
         respond_not_allowed(r, of_files);
@@ -288,7 +220,7 @@ static void admit(struct request *r)
             answer_unrouted(r);
         return;
     }
-    identify(r);
+    connection_identify(r);
     buf_init(&r->body, r->route->body_max);
     if (r->content_length != UINT64_MAX && r->content_length > r->route->body_max)
         respond_too_large(r);
@@ -327,11 +259,7 @@ static bool is_due(const struct request *r)
 static enum MHD_Result begin(struct request *r, const char *method, const char *version)
 {
     r->begun = true;
-    /* Nobody else writes it; a waiter who misses this one would as well have come a moment earlier. */
-    atomic_store_explicit(&seat->in_flight,
-                          atomic_load_explicit(&seat->in_flight, memory_order_relaxed) + 1,
-                          memory_order_relaxed);
-    metrics_add(METRIC_HTTP_IN_FLIGHT, 0, 1);
+    seat_enter_flight();
     if (judge(r, method, version))
         admit(r);
     if (request_is_answered(r) && is_due(r))
@@ -424,7 +352,6 @@ static void count(const struct request *r)
     uint64_t ns = clock_now_ns() - r->start_ns;
     int label = s->unmatched_label;
 
-    metrics_add(METRIC_HTTP_IN_FLIGHT, 0, (uint64_t)-1);
     if (r->route != NULL)
         label = s->route_labels[r->route - s->config.router.routes];
     else if (r->file != NULL)
@@ -434,15 +361,6 @@ static void count(const struct request *r)
     log_debug("%s %s %s %u %llu us", r->address, http_method_names[r->method],
               r->target == NULL ? "" : r->target, r->status,
               (unsigned long long)(ns / CLOCK_NS_PER_US));
-}
-
-static void leave_flight(struct server *s)
-{
-    atomic_fetch_sub(&seat->in_flight, 1);
-    if (!atomic_load(&s->draining))
-        return;
-    LOCKED(&s->idle_lock);
-    CHECK(pthread_cond_broadcast(&s->idle) == 0);
 }
 
 void serve_complete(void *server, struct MHD_Connection *connection, void **context,
@@ -462,52 +380,6 @@ void serve_complete(void *server, struct MHD_Connection *connection, void **cont
     if (r->begun)
         count(r);
     if (r->begun)
-        leave_flight(server);
-    request_give(r);
-}
-
-static struct client *client_new(const struct server *s, const struct sockaddr *address)
-{
-    struct client *client = calloc(1, sizeof(*client));
-    const struct sockaddr_in *v4 = (const void *)address;
-    const struct sockaddr_in6 *v6 = (const void *)address;
-
-    if (client == NULL || address == NULL)
-        return client;
-    if (address->sa_family == AF_INET)
-        (void)inet_ntop(AF_INET, &v4->sin_addr, client->address, sizeof(client->address));
-    else if (address->sa_family == AF_INET6)
-        (void)inet_ntop(AF_INET6, &v6->sin6_addr, client->address, sizeof(client->address));
-    client->key = hash_bytes(s->client_key, client->address, strlen(client->address));
-    return client;
-}
-
-void serve_connection(void *server, struct MHD_Connection *connection, void **context,
-                      enum MHD_ConnectionNotificationCode what)
-{
-    struct server *s = server;
-    const union MHD_ConnectionInfo *info;
-
-    if (what == MHD_CONNECTION_NOTIFY_STARTED) {
-        info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-        *context = client_new(s, info == NULL ? NULL : info->client_addr);
-        atomic_fetch_add(&s->connections, 1);
-        metrics_add(METRIC_HTTP_CONNECTIONS, 0, 1);
-        return;
-    }
-    free(*context);
-    *context = NULL;
-    atomic_fetch_sub(&s->connections, 1);
-    metrics_add(METRIC_HTTP_CONNECTIONS, 0, (uint64_t)-1);
-    if (atomic_load(&s->draining))
-        server_shut_listener(s);
-}
-
-enum MHD_Result serve_admit(void *server, const struct sockaddr *address, socklen_t bytes)
-{
-    struct server *s = server;
-
-    (void)address;
-    (void)bytes;
-    return atomic_load(&s->draining) ? MHD_NO : MHD_YES;
+        seat_leave_flight(server);
+    seat_request_give(r);
 }

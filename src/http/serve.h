@@ -16,15 +16,6 @@
 #include "http/server.h"
 #include "http/static.h"
 
-/* What one pool thread keeps. Only that thread changes it; the count is read by server_wait_idle. */
-struct seat {
-    _Alignas(64) _Atomic size_t in_flight;
-    struct request *spare;
-    size_t spares;
-    struct static_cache *cache; /* NULL without www */
-    struct seat *next;          /* of the server's list, under idle_lock */
-};
-
 struct server {
     struct server_config config;
     struct MHD_Daemon *daemon;
@@ -37,7 +28,7 @@ struct server {
     _Atomic bool draining;
     struct lock idle_lock;
     pthread_cond_t idle;
-    struct seat *seats;
+    struct seat *seats; /* under idle_lock */
     _Atomic size_t connections;
     int listen_fd;    /* libmicrohttpd's; server_drain puts something else in its place */
     int quiet_fds[2]; /* a socket pair that nothing is ever sent through */
@@ -56,11 +47,6 @@ enum MHD_Result serve_call(void *server, struct MHD_Connection *connection, cons
 /* The answer is sent or the connection gone: MHD_OPTION_NOTIFY_COMPLETED. */
 void serve_complete(void *server, struct MHD_Connection *connection, void **context,
                     enum MHD_RequestTerminationCode why);
-
-/* MHD_OPTION_NOTIFY_CONNECTION, and the policy that lets nobody in while the server drains. */
-void serve_connection(void *server, struct MHD_Connection *connection, void **context,
-                      enum MHD_ConnectionNotificationCode what);
-enum MHD_Result serve_admit(void *server, const struct sockaddr *address, socklen_t bytes);
 
 /* Puts the listening socket out of libmicrohttpd's sight as soon as that is safe. */
 void server_shut_listener(struct server *s);

@@ -10,7 +10,9 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "http/connection.h"
 #include "http/listen.h"
+#include "http/seat.h"
 #include "http/serve.h"
 #include "state/metrics.h"
 
@@ -70,7 +72,7 @@ static int start_daemon(struct server *s, struct err *err)
     options[n++] = (struct MHD_OptionItem) {MHD_OPTION_##name, (intptr_t)(number), (pointer)}
     OPTION(URI_LOG_CALLBACK, FUNCTION(serve_arrive), s);
     OPTION(NOTIFY_COMPLETED, FUNCTION(serve_complete), s);
-    OPTION(NOTIFY_CONNECTION, FUNCTION(serve_connection), s);
+    OPTION(NOTIFY_CONNECTION, FUNCTION(connection_changed), s);
     OPTION(LISTEN_SOCKET, s->listen_fd, NULL);
     OPTION(CONNECTION_LIMIT, s->config.connections, NULL);
     OPTION(CONNECTION_TIMEOUT, MAX(s->config.idle_ns / CLOCK_NS_PER_S, 1ULL), NULL);
@@ -83,7 +85,7 @@ static int start_daemon(struct server *s, struct err *err)
     MHD_set_panic_func(panic, NULL);
     s->daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME |
                                      MHD_USE_ITC | MHD_USE_ERROR_LOG,
-                                 0, serve_admit, s, serve_call, s, MHD_OPTION_EXTERNAL_LOGGER,
+                                 0, connection_admit, s, serve_call, s, MHD_OPTION_EXTERNAL_LOGGER,
                                  log_library, NULL, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
     if (s->daemon == NULL)
         return err_set(err, -EIO, "libmicrohttpd does not start on %s", s->url);
@@ -147,24 +149,9 @@ static struct server *server_new(const struct server_config *config)
     return s;
 }
 
-static void free_seats(struct seat *seats)
-{
-    while (seats != NULL) {
-        struct seat *seat = seats;
-        seats = seat->next;
-        while (seat->spare != NULL) {
-            struct request *r = seat->spare;
-            seat->spare = r->next;
-            free(r);
-        }
-        (void)static_cache_free(seat->cache);
-        free(seat);
-    }
-}
-
 static struct server *server_free(struct server *s)
 {
-    free_seats(s->seats);
+    seats_free(s->seats);
     (void)static_files_free(s->files);
     if (s->failure != NULL)
         MHD_destroy_response(s->failure);
@@ -259,22 +246,13 @@ size_t server_wait_parked(struct server *s, uint64_t deadline_ns)
     return park_lot_wait(&s->lot, deadline_ns);
 }
 
-static size_t in_flight(const struct server *s)
-{
-    size_t n = 0;
-
-    for (const struct seat *seat = s->seats; seat != NULL; seat = seat->next)
-        n += atomic_load(&seat->in_flight);
-    return n;
-}
-
 void server_wait_idle(struct server *s, uint64_t deadline_ns)
 {
     struct timespec until = {.tv_sec = (time_t)(deadline_ns / CLOCK_NS_PER_S),
                              .tv_nsec = (long)(deadline_ns % CLOCK_NS_PER_S)};
     LOCKED(&s->idle_lock);
 
-    while (in_flight(s) > 0) {
+    while (seats_in_flight(s->seats) > 0) {
         if (pthread_cond_timedwait(&s->idle, &s->idle_lock.mutex, &until) == ETIMEDOUT)
             return;
     }

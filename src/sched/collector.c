@@ -59,6 +59,7 @@ static void tick(struct sched *s, uint64_t now_ns)
         return;
     s->tick_ns = now_ns + SCHED_TICK_MS * CLOCK_NS_PER_MS;
     watch_clients(s, now_ns);
+    task_free_express(s, now_ns);
     tell_progress(s);
     (void)slab_store_trim(pool_slabs(s->pool), now_ns - SLAB_IDLE_S * CLOCK_NS_PER_S);
 }

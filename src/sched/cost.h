@@ -14,7 +14,7 @@
 enum {
     COST_UNKNOWN_NS = 20 * 1000 * 1000, /* predicted for a kernel that has never run */
     COST_EXPRESS_NS_MAX = 5 * 1000 * 1000,
-    COST_EXPRESS_RUNS_MIN = 3, /* tasks seen before a kernel may be called short */
+    COST_EXPRESS_RUNS_MIN = 1, /* tasks seen before a kernel may be called short */
 };
 
 /* One per kernel. Zero it to begin. */

@@ -42,15 +42,21 @@ static uint64_t predict(struct sched *s, const struct run *run)
     return ns == 0 ? COST_UNKNOWN_NS : MIN(ns, (uint64_t)PLAN_CHUNK_NS);
 }
 
+/* What has never run may try too: if it is not short it is soon moved over, and known. */
+static bool may_go_express(struct sched *s, const struct run *run)
+{
+    const struct cost *cost = &record_of(s, run->kernel)->cost;
+
+    return run->state == RUN_NEW && (run->kernel->about->flags & PRONG_IDEMPOTENT) != 0 &&
+           (cost->starts == 0 || cost_is_short(cost));
+}
+
 void dispatch_queue(struct sched *s, struct run *run)
 {
-    const struct kernel_record *record = record_of(s, run->kernel);
-    bool is_short = run->state == RUN_NEW && cost_is_short(&record->cost);
-
     if (run->is_queued || !has_something_to_send(s, run))
         return;
     if (queue_push(s->queue, &run->entry, (enum queue_class)run->job->priority, run->job->client,
-                   predict(s, run), is_short) < 0) {
+                   predict(s, run), may_go_express(s, run)) < 0) {
         run_fail(s, run, "The server has no memory left to queue this.");
         return;
     }

@@ -160,7 +160,8 @@ struct task *task_find(struct sched *s, uint64_t id);
 void task_timer(struct sched *s, struct task *t, uint64_t now_ns);
 void task_lost(struct sched *s, struct task *t, int status); /* maybe: see if anybody claims it */
 
-void task_audit(struct sched *s, enum pool_kind kind); /* sets was_audited of what waits there */
+void task_free_express(struct sched *s, uint64_t now_ns); /* of what turned out to be long */
+void task_audit(struct sched *s, enum pool_kind kind);    /* sets was_audited of what waits there */
 
 /* answer.c: what workers say. */
 void answer_event(struct sched *s, struct pool_event *event);

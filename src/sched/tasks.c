@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "sched/internal.h"
+#include "state/metrics.h"
 
 enum {
     CLAIM_MS = 20
@@ -134,4 +135,30 @@ void task_timer(struct sched *s, struct task *t, uint64_t now_ns)
     if (pool_kill_task(s->pool, t->id, t->signal) && t->signal == SIGTERM)
         t->signal = SIGKILL;
     set_timer(s, t, now_ns + (SCHED_KILL_MS - SCHED_TERM_MS) * CLOCK_NS_PER_MS);
+}
+
+/* A task that was thought short keeps the express worker from the short ones: it begins again among the
+ * ordinary workers. Only idempotent kernels go there. */
+static void move_over(struct sched *s, struct task *t, uint64_t now_ns)
+{
+    struct run *run = t->run;
+
+    cost_add_start(&record_of(s, t->kernel)->cost, now_ns - t->sent_ns);
+    metrics_add(METRIC_TASK_RETRIES, 0, 1);
+    task_orphan(s, t);
+    (void)pool_kill_task(s->pool, t->id, SIGKILL);
+    run->job->receipt.retries++;
+    run->state = RUN_NEW;
+    dispatch_queue(s, run);
+}
+
+void task_free_express(struct sched *s, uint64_t now_ns)
+{
+    for (unsigned i = 0; s->out[POOL_EXPRESS] > 0 && i < PROTO_INFLIGHT_MAX; i++) {
+        struct task *t = &s->tasks[i];
+        if (t->id != 0 && t->kind == POOL_EXPRESS && t->run != NULL &&
+            now_ns - t->sent_ns > SCHED_EXPRESS_MS * CLOCK_NS_PER_MS &&
+            pool_is_claimed(s->pool, t->id))
+            move_over(s, t, now_ns);
+    }
 }

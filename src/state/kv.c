@@ -186,8 +186,8 @@ int kv_get(struct kv *kv, const char *key, struct kv_value *ret)
 int kv_put(struct kv *kv, const char *key, const char *text, struct kv_condition condition,
            uint64_t *ret_version)
 {
-    CLEANUP_FREE char *copy = NULL;
     struct entry *entry;
+    char *copy;
 
     if (!key_is_valid(key) || strnlen(text, KV_VALUE_BYTES_MAX + 1) > KV_VALUE_BYTES_MAX)
         return -EINVAL;
@@ -196,9 +196,10 @@ int kv_put(struct kv *kv, const char *key, const char *text, struct kv_condition
         return -ENOMEM;
     LOCKED(&kv->lock);
     entry = find(kv, key);
-    if (!holds(entry, condition))
-        return -ESTALE;
-    return store(kv, entry, key, take_ptr(copy), ret_version);
+    if (holds(entry, condition))
+        return store(kv, entry, key, copy, ret_version);
+    free(copy);
+    return -ESTALE;
 }
 
 static int read_integer(const struct entry *entry, int64_t *ret)

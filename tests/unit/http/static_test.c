@@ -250,7 +250,7 @@ static void a_big_file_comes_whole(void **state)
     answer_release(&a);
 }
 
-/* Asks until the path answers this; it must within two seconds and a bit. */
+/* Asks until the path answers this. A thread may believe its own copy for a second. */
 static void await_answer(struct server *s, const char *path, int status, const char *body)
 {
     uint64_t deadline_ns = clock_now_ns() + 3 * CLOCK_NS_PER_S;
@@ -278,7 +278,7 @@ static void a_replaced_file_is_seen_within_a_second(void **state)
     assert_int_equal(unlink(to), 0);
     await_answer(*state, "/live.txt", 404, NULL);
     write_file("live.txt", "three", 5);
-    assert_answer(*state, "/live.txt", 200, "three");
+    await_answer(*state, "/live.txt", 200, "three");
 }
 
 static void *ask_many(void *arg)

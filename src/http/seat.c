@@ -1,0 +1,120 @@
+#include "http/seat.h"
+
+#include <string.h>
+
+#include "base/check.h"
+#include "http/serve.h"
+#include "state/metrics.h"
+#include "thread/thread.h"
+
+enum { SPARES_MAX = 64 };
+
+struct seat {
+    /* Only its thread writes; in a cache line of its own, since server_wait_idle reads it. */
+    _Alignas(64) _Atomic size_t in_flight;
+    struct request *spare;
+    size_t spares;
+    struct static_cache *cache;
+    struct seat *next;
+};
+
+static _Thread_local struct seat *seat;
+
+static bool take_seat(struct server *s)
+{
+    if (seat != NULL)
+        return true;
+    seat = aligned_alloc(_Alignof(struct seat), sizeof(*seat));
+    if (seat == NULL)
+        return false;
+    *seat = (struct seat) {.spare = NULL};
+    if (s->files != NULL)
+        seat->cache = static_cache_new(s->files);
+    thread_set_name("http");
+    LOCKED(&s->idle_lock);
+    seat->next = s->seats;
+    s->seats = seat;
+    return true;
+}
+
+struct request *seat_request_take(struct server *s)
+{
+    struct request *r;
+
+    if (!take_seat(s))
+        return NULL;
+    r = seat->spare;
+    if (r == NULL) {
+        r = malloc(sizeof(*r));
+    } else {
+        seat->spare = r->next;
+        seat->spares--;
+    }
+    if (r != NULL)
+        memset(r, 0, offsetof(struct request, own_text));
+    return r;
+}
+
+void seat_request_give(struct request *r)
+{
+    if (r->text != r->own_text)
+        free(r->text);
+    buf_release(&r->body);
+    if (seat->spares == SPARES_MAX) {
+        free(r);
+        return;
+    }
+    r->next = seat->spare;
+    seat->spare = r;
+    seat->spares++;
+}
+
+struct static_cache *seat_cache(void)
+{
+    return seat->cache;
+}
+
+void seat_enter_flight(void)
+{
+    size_t n = atomic_load_explicit(&seat->in_flight, memory_order_relaxed);
+
+    /* Who waits for idleness and misses this one might as well have looked a moment earlier. */
+    atomic_store_explicit(&seat->in_flight, n + 1, memory_order_relaxed);
+    metrics_add(METRIC_HTTP_IN_FLIGHT, 0, 1);
+}
+
+/* The count falls before `draining` is read, and server_drain sets it before the counts are read: so either
+ * the waiter sees this count, or it is woken. */
+void seat_leave_flight(struct server *s)
+{
+    metrics_add(METRIC_HTTP_IN_FLIGHT, 0, (uint64_t)-1);
+    atomic_fetch_sub(&seat->in_flight, 1);
+    if (!atomic_load(&s->draining))
+        return;
+    LOCKED(&s->idle_lock);
+    CHECK(pthread_cond_broadcast(&s->idle) == 0);
+}
+
+size_t seats_in_flight(const struct seat *first)
+{
+    size_t n = 0;
+
+    for (const struct seat *each = first; each != NULL; each = each->next)
+        n += atomic_load(&each->in_flight);
+    return n;
+}
+
+void seats_free(struct seat *first)
+{
+    while (first != NULL) {
+        struct seat *gone = first;
+        first = gone->next;
+        while (gone->spare != NULL) {
+            struct request *r = gone->spare;
+            gone->spare = r->next;
+            free(r);
+        }
+        (void)static_cache_free(gone->cache);
+        free(gone);
+    }
+}
