@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <jansson.h>
 #include <limits.h>
+#include <malloc.h>
 #include <microhttpd.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -28,6 +29,7 @@ enum {
     READY_S = 15,
     ANSWER_S = 5, /* for answers that are ready to be sent */
     FD_RESERVE = 512,
+    LARGE_BLOCK_BYTES = 256 << 10,
 };
 
 struct prong {
@@ -265,6 +267,8 @@ int main(int argc, char **argv)
     if (p.config.healthcheck)
         return healthcheck(p.config.listen) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
     (void)umask(077);
+    /* Large blocks go back to the system when freed; by default the threshold rises with the first. */
+    (void)mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK_BYTES);
     p.signals = open_signals();
     rc = prepare(&p, &err);
     if (rc < 0) {

@@ -259,7 +259,6 @@ class Background:
 
     def __init__(self, call, *args, **more):
         self._value = self._error = None
-        self.ended_at = None
         self._thread = threading.Thread(target=self._run, args=(call, args, more), daemon=True)
         self._thread.start()
 
@@ -268,7 +267,6 @@ class Background:
             self._value = call(*args, **more)
         except BaseException as error:  # pylint: disable=broad-except
             self._error = error
-        self.ended_at = time.monotonic()
 
     @property
     def is_done(self):
@@ -435,7 +433,7 @@ class Server:
         code = self.process.wait(PATIENCE if seconds is None else seconds * SLOW)
         _ours.discard(self.pid)
         self.is_ended = True
-        self._reader.join(PATIENCE)
+        self._reader.join(2)  # whoever is left behind may hold the pipe open
         return code
 
     def kill(self):

@@ -1,10 +1,11 @@
 #include "api/compute.h"
 
 #include <errno.h>
+#include <malloc.h>
 
 #include "ipc/proto.h"
 
-enum { SMALL_BODY_MAX = PROTO_INLINE_MAX / 2 };
+enum { SMALL_BODY_MAX = PROTO_INLINE_MAX / 2, TRIM_BODY_MIN = 1 << 20 };
 
 static void release(struct request *r)
 {
@@ -16,6 +17,9 @@ static void release(struct request *r)
         c->job->slab = slab_drop(c->job->slab);
     (void)job_free(c->job);
     free(c);
+    /* A large JSON text is many small values, which the allocator would keep for ever. */
+    if (r->body_bytes > TRIM_BODY_MIN)
+        (void)malloc_trim(0);
 }
 
 static void too_large(struct request *r, size_t limit, const char *option)

@@ -1,8 +1,10 @@
 #include "api/api.h"
 
-enum { JSON_SMALL = 64 << 10, VALUE_MAX = KV_VALUE_BYTES_MAX, COMPUTE_MAX = 1 << 30 };
+enum { JSON_SMALL = 64 << 10, VALUE_MAX = KV_VALUE_BYTES_MAX };
 
-/* What compute takes is decided by its media type, in api_compute_begin. */
+/* How much compute takes is decided by the media type, in api_compute_begin. */
+#define COMPUTE_MAX SIZE_MAX
+
 static const struct route routes[] = {
     {HTTP_GET, "/compute", NULL, api_catalog, 0, false},
     {HTTP_GET, "/compute/{kernel}", api_compute_begin, api_compute, 0, false},

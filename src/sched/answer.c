@@ -16,6 +16,13 @@ static void add_to_receipt(struct run *run, const struct pool_event *event)
     run->slots_seen[event->slot / 64] |= 1ULL << (event->slot % 64);
 }
 
+/* What the kernel said in the answer, or in a part when the parts are the answer. */
+static void set_media_type(struct job *job, const char *media_type)
+{
+    if (*media_type != '\0')
+        (void)snprintf(job->media_type, sizeof(job->media_type), "%s", media_type);
+}
+
 static void succeed(struct sched *s, struct run *run, void *take_data, size_t bytes,
                     const char *media_type)
 {
@@ -23,8 +30,9 @@ static void succeed(struct sched *s, struct run *run, void *take_data, size_t by
 
     job->result = take_data;
     job->result_bytes = bytes;
-    (void)snprintf(job->media_type, sizeof(job->media_type), "%s",
-                   *media_type != '\0' ? media_type : run->kernel->about->media_type);
+    set_media_type(job, media_type);
+    if (*job->media_type == '\0')
+        set_media_type(job, run->kernel->about->media_type);
     job->receipt.chunks = MAX(job->receipt.chunks, 1U);
     run_end(s, run, JOB_OK);
 }
@@ -138,6 +146,7 @@ static void mapped(struct sched *s, struct run *run, const struct task *t, struc
         return;
     }
     if (part != NULL) {
+        set_media_type(run->job, event->media_type);
         cost_add_units(&record_of(s, run->kernel)->cost, done, run->plan.unit_cost,
                        event->answer.run_ns);
         plan_add_mapped(&run->plan, part, event->answer.run_ns);

@@ -42,13 +42,13 @@ static uint64_t predict(struct sched *s, const struct run *run)
     return ns == 0 ? COST_UNKNOWN_NS : MIN(ns, (uint64_t)PLAN_CHUNK_NS);
 }
 
-/* What has never run may try too: if it is not short it is soon moved over, and known. */
+/* A kernel that has never run may try once: if it is not short it is soon moved over, and known. */
 static bool may_go_express(struct sched *s, const struct run *run)
 {
-    const struct cost *cost = &record_of(s, run->kernel)->cost;
+    const struct kernel_record *record = record_of(s, run->kernel);
 
     return run->state == RUN_NEW && (run->kernel->about->flags & PRONG_IDEMPOTENT) != 0 &&
-           (cost->starts == 0 || cost_is_short(cost));
+           (cost_is_short(&record->cost) || (record->cost.starts == 0 && !record->has_tried));
 }
 
 void dispatch_queue(struct sched *s, struct run *run)
@@ -177,6 +177,8 @@ static int send_one(struct sched *s, struct run *run, enum pool_kind kind,
 
     if (t == NULL)
         return -EAGAIN;
+    if (kind == POOL_EXPRESS)
+        record_of(s, run->kernel)->has_tried = true;
     rc = make_order(s, run, t, &order);
     if (rc == 0) {
         t->op = order.op;

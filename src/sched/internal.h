@@ -95,6 +95,7 @@ TAILQ_HEAD(run_list, run);
 struct kernel_record {
     struct cost cost;
     struct retry_brake brake;
+    bool has_tried;                        /* the express worker, before anything was known */
     int label;                             /* of METRIC_JOB_* */
     int outcome_labels[JOB_OUTCOME_COUNT]; /* of METRIC_JOBS */
 };

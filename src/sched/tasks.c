@@ -5,8 +5,9 @@
 #include "state/metrics.h"
 
 enum {
-    CLAIM_MS = 20
-}; /* between a worker's taking a task and its page saying so lie microseconds */
+    CLAIM_MS = 20, /* between a worker's taking a task and its page saying so lie microseconds */
+    STOP_MS = 50,  /* for a kernel that is moved over to see that it should stop */
+};
 
 /* The low byte of an id is its place, the rest is random: found at once, guessed by nobody. */
 static uint64_t new_id(unsigned place)
@@ -146,7 +147,8 @@ static void move_over(struct sched *s, struct task *t, uint64_t now_ns)
     cost_add_start(&record_of(s, t->kernel)->cost, now_ns - t->sent_ns);
     metrics_add(METRIC_TASK_RETRIES, 0, 1);
     task_orphan(s, t);
-    (void)pool_kill_task(s->pool, t->id, SIGKILL);
+    t->signal = SIGKILL;
+    set_timer(s, t, now_ns + STOP_MS * CLOCK_NS_PER_MS);
     run->job->receipt.retries++;
     run->state = RUN_NEW;
     dispatch_queue(s, run);

@@ -2,8 +2,8 @@
 """The speed and memory table: bench.py [--write FILE] [ROW...]
 
 Ratios compare two things on one machine in one run, A B A B, and are the median of the pairs' ratios. On a machine
-that others use they do not hold: each row says how much of the cores others took. Floors must hold; aims are what
-we want.
+that others use they do not hold: a row that others took more than a tenth of the cores from has no verdict. Floors
+must hold; aims are what we want.
 """
 
 import argparse
@@ -13,6 +13,7 @@ import os
 import re
 import resource
 import shutil
+import signal
 import socket
 import statistics
 import subprocess
@@ -40,18 +41,23 @@ def row(name):
 
 
 class Line:
-    """One line of the table. Without an aim it only informs."""
+    """One line of the table. Without an aim it only informs. `others`: how much of the cores others took of what
+    the value is from; None: the whole row's share."""
 
-    def __init__(self, what, value, unit, note, floor=None, aim=None, digits=2):
+    def __init__(self, what, value, unit, note, floor=None, aim=None, digits=2, others=None):
+        self.others = others
         self.what, self.value, self.unit, self.note = what, value, unit, note
         self.floor, self.aim, self.digits = floor, aim, digits
 
     def text(self, value):
         return "" if value is None else f"{value:.{self.digits}f}{self.unit}"
 
-    def verdict(self):
+    def verdict(self, others):
+        """Says nothing for or against us when others had more than their share of the cores."""
         if self.aim is None:
             return ""
+        if others > DISTURBED:
+            return "disturbed"
         more_is_better = self.floor is not None and self.floor < self.aim
 
         def holds(bound):
@@ -98,7 +104,8 @@ def measure_static():
     with Server() as server, Bare(server, "/hello.txt") as bare:
         pairs, note = compare_loads(Cpu(server.process.pid, server.url("/hello.txt")),
                                     Cpu(bare.process.pid, bare.url("/")))
-    yield Line("1 KiB file, against libmicrohttpd alone", pairs.ratio(per_s), "×", note, 0.85, 0.95)
+    yield Line("1 KiB file, against libmicrohttpd alone", pairs.ratio(per_s), "×", note, 0.85, 0.95,
+               others=pairs.others)
 
 
 @row("echo")
@@ -106,7 +113,8 @@ def measure_echo():
     with Server() as server:
         pid = server.process.pid
         pairs, note = compare_loads(Cpu(pid, server.url("/compute/echo")), Cpu(pid, server.url("/hello.txt")))
-    yield Line("echo through a worker, against our static answer", pairs.ratio(per_s), "×", note, 0.45, 0.60)
+    yield Line("echo through a worker, against our static answer", pairs.ratio(per_s), "×", note, 0.45, 0.60,
+               others=pairs.others)
 
 
 @row("echo1")
@@ -118,7 +126,8 @@ def measure_echo1():
         p50("/compute/echo")(), p50("/hello.txt")()
         pairs = Pairs(p50("/compute/echo"), p50("/hello.txt"), 9)
     yield Line("echo on one connection, p50 above static's", statistics.median(a - b for a, b in pairs), " µs",
-               f"{pairs.median(0):.0f} to {pairs.median(1):.0f} µs with a client in Python; {pairs}", 80, 40, digits=0)
+               f"{pairs.median(0):.0f} to {pairs.median(1):.0f} µs with a client in Python; {pairs}", 80, 40, digits=0,
+               others=pairs.others)
 
 
 # ---- two workers against one ----
@@ -139,7 +148,7 @@ def speedup(path, blocks, block, what, floor=None, aim=None):
     return Line(what, pairs.ratio(lambda timed: timed[0]), "×",
                 f"{statistics.median(ms[0]):.1f} to {statistics.median(ms[1]):.1f} ms, best {min(ms[0]):.1f} to "
                 f"{min(ms[1]):.1f}; CPU {cpu_ms[0]:.1f} to {cpu_ms[1]:.1f} ms; {chunks:.0f} chunks, both workers in "
-                f"{both:.0%}; {pairs}", floor, aim)
+                f"{both:.0%}; {pairs}", floor, aim, others=pairs.others)
 
 
 @row("primes")
@@ -200,8 +209,7 @@ def measure_full():
         with long_jobs(server, CORES):
             server.wait_busy(CORES)
             with long_jobs(server, 4):
-                while sum(server.status()["queue"][k] for k in ("high", "normal", "low")) < 4:
-                    time.sleep(0.01)
+                server.wait_queued(4)
                 answer = client.ask(*ENDLESS, expect=503)
                 if b"queue-full" not in answer.body:
                     raise CannotMeasure(f"refused for another reason: {answer.body[:200]!r}")
@@ -317,7 +325,7 @@ def measure_raw():
     yield Line("64 MiB of raw input to stats, against the socket and one copy",
                statistics.median(a[0] / b for a, b in pairs), "×",
                f"{wall:.1f} to {pairs.median(1) / MS:.1f} ms; of it {run_ms:.1f} ms from submit to result, the rest is taking it in; {pairs}",
-               aim=3)
+               aim=3, others=pairs.others)
 
 
 @row("yardstick")
@@ -338,7 +346,7 @@ def measure_yardstick():
         ours(), primesieve()
         pairs = Pairs(ours, primesieve, 5)
     yield Line("CPU time of primes to 10^9, against primesieve", pairs.ratio(), "×",
-               f"{pairs.median(0):.0f} to {pairs.median(1):.0f} ms on one core; {pairs}")
+               f"{pairs.median(0):.0f} to {pairs.median(1):.0f} ms on one core; {pairs}", others=pairs.others)
 
 
 # ---- the table ----
@@ -355,11 +363,12 @@ def lines_of(name):
     except (CannotMeasure, OSError, subprocess.SubprocessError) as e:
         reason = re.sub(r"[\s|]+", " ", str(e) or type(e).__name__)
         yield f"| {name} | | | | | not measured | {reason} |"
-    others = load.others()
-    warning = f"; others took {others:.0%} of the cores in all" if others > DISTURBED else ""
+    whole = load.others()
     for line in found:
+        others = whole if line.others is None else line.others
+        warning = f"; others took {others:.0%} of the cores" if others > DISTURBED else ""
         yield (f"| {name} | {line.what} | {line.text(line.value)} | {line.text(line.floor)} | {line.text(line.aim)} "
-               f"| {line.verdict()} | {line.note}{warning} |")
+               f"| {line.verdict(others)} | {line.note}{warning} |")
 
 
 def write_into(path, text):
@@ -383,6 +392,7 @@ def main():
     target = args.write or (README if os.environ.get("PRONG_BENCH_WRITE") == "1" else None)
     if target and args.row:
         parser.error("only the whole table is written: name no rows")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # ends our servers on the way out
     description = describe_machine()
     text = []
 

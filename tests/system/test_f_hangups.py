@@ -21,7 +21,7 @@ def send(s, target, accept="*/*"):
 
 @pytest.mark.parametrize("rudely", [False, True], ids=["fin", "rst"])
 def test_200_clients_that_leave(server, rudely):
-    s = server(workers=2)
+    s = server(workers=2, express=0)
     before = s.worker_pids()
     clients = [send(s, "sleep?seconds=60") for _ in range(200)]
     s.wait_busy(2)
