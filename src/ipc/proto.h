@@ -98,6 +98,8 @@ struct proto_fork {
     uint64_t tasks_max;          /* … or has run this many tasks */
     uint32_t slot;
     int32_t nice;
+    int32_t home_cpu; /* where it should best run; -1: anywhere */
+    uint32_t reserved;
 };
 
 struct proto_forked {
@@ -202,7 +204,7 @@ static_assert(sizeof(struct proto_head) == 8, "wire struct");
 static_assert(sizeof(struct proto_hello) == 80, "wire struct");
 static_assert(sizeof(struct proto_kernel) == 16, "wire struct");
 static_assert(sizeof(struct proto_ready) == 16, "wire struct");
-static_assert(sizeof(struct proto_fork) == 56, "wire struct");
+static_assert(sizeof(struct proto_fork) == 64, "wire struct");
 static_assert(sizeof(struct proto_forked) == 32, "wire struct");
 static_assert(sizeof(struct proto_exited) == 48, "wire struct");
 static_assert(sizeof(struct proto_kill) == 24, "wire struct");

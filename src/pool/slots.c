@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -33,6 +34,22 @@ static int make_memory(struct pool *p, struct slot *s, int *ret_page_fd)
     return 0;
 }
 
+/* The cores that this process may use, dealt out one by one. */
+static int home_cpu(unsigned worker)
+{
+    cpu_set_t set;
+    unsigned left;
+
+    if (sched_getaffinity(0, sizeof(set), &set) < 0 || CPU_COUNT(&set) == 0)
+        return -1;
+    left = worker % (unsigned)CPU_COUNT(&set);
+    for (size_t cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+        if (CPU_ISSET(cpu, &set) && left-- == 0)
+            return (int)cpu;
+    }
+    return -1;
+}
+
 static int send_fork(struct pool *p, struct slot *s, int channel, int page_fd)
 {
     struct proto_fork frame = {
@@ -44,6 +61,7 @@ static int send_fork(struct pool *p, struct slot *s, int channel, int page_fd)
         .tasks_max = p->config.worker_tasks_max,
         .slot = (uint32_t)(s - p->slots),
         .nice = s->kind == POOL_ORDINARY ? p->config.nice : 0,
+        .home_cpu = s->kind == POOL_ORDINARY ? home_cpu((unsigned)(s - p->slots)) : -1,
     };
     struct iovec iov = {.iov_base = &frame, .iov_len = sizeof(frame)};
     int fds[PROTO_FORK_FD_COUNT] = {

@@ -70,7 +70,9 @@ static void order_start(struct sched *s, struct run *run, struct pool_task *orde
     const struct cost *cost = &record_of(s, run->kernel)->cost;
 
     order->op = PROTO_OP_START;
-    order->split_ns = SCHED_SPLIT_MS * CLOCK_NS_PER_MS;
+    order->split_ns = s->out[POOL_ORDINARY] < s->live[POOL_ORDINARY]
+                          ? SCHED_SPLIT_IDLE_US * CLOCK_NS_PER_US
+                          : SCHED_SPLIT_BUSY_US * CLOCK_NS_PER_US;
     if (run->job->chunks_wanted == 0)
         order->ns_per_cost = cost->ns_per_cost;
 }
@@ -161,7 +163,8 @@ static void take_back(struct sched *s, struct run *run, struct task *t, enum pro
 
 static void sent(struct sched *s, struct run *run, struct task *t)
 {
-    run_begin(s, run, t->sent_ns);
+    if (run->started_ns == 0)
+        run->started_ns = t->sent_ns;
     if (run->state == RUN_NEW)
         run->state = RUN_STARTING;
     dispatch_queue(s, run);
@@ -240,6 +243,14 @@ static bool send_next(struct sched *s, enum pool_kind kind, enum queue_want want
     return send_one(s, run, kind, outbox) == 0;
 }
 
+static bool next_is_known_short(struct sched *s)
+{
+    const struct queue_entry *next = queue_peek(s->queue, QUEUE_SHORT);
+
+    return next != NULL &&
+           cost_is_short(&record_of(s, CONTAINER_OF(next, struct run, entry)->kernel)->cost);
+}
+
 /* ---- the last chunks ---- */
 
 static struct task *longest_rest(struct sched *s, unsigned idle)
@@ -281,6 +292,10 @@ void dispatch_all(struct sched *s, struct pool_outbox *outbox)
 {
     CHECK(lock_is_held(&s->lock));
     outbox->count = outbox->bytes = 0;
+    /* Short tasks go to the express worker first even when others are free: one worker that is kept busy
+     * sleeps and wakes less often than three. */
+    while (next_is_known_short(s) && send_next(s, POOL_EXPRESS, QUEUE_SHORT, outbox))
+        ;
     while (send_next(s, POOL_ORDINARY, QUEUE_ANY, outbox))
         ;
     while (send_next(s, POOL_EXPRESS, QUEUE_SHORT, outbox))

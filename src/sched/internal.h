@@ -69,7 +69,7 @@ struct run {
     struct job *job;
     const struct kernel *kernel;
     struct queue_entry entry;
-    bool is_queued, is_unwatched, is_waiting, has_plan;
+    bool is_queued, is_unwatched, has_ended, has_plan;
     enum run_state state;
     struct plan plan;
     struct plan_part *combine_first; /* taken from the plan, not sent yet */
@@ -115,7 +115,7 @@ struct sched {
     uint64_t out_ns[POOL_KIND_COUNT]; /* predicted, of what is out */
     unsigned live[POOL_KIND_COUNT];
     size_t run_count, running;
-    size_t waiting[QUEUE_CLASS_COUNT]; /* runs that no worker has seen yet */
+    size_t waiting[QUEUE_CLASS_COUNT]; /* runs that have no task out */
     uint64_t backlog_ns;
     uint64_t done_ns, gap_ns; /* the last end of a run; mean time between two */
     struct kernel_record records[PROTO_KERNELS_MAX];
@@ -171,7 +171,6 @@ void answer_crash(struct sched *s, struct task *t, int status, bool counts);
 /* run.c: the life of a run. */
 struct run *run_new(struct sched *s, struct job *job);
 void run_end(struct sched *s, struct run *run, enum job_outcome outcome);
-void run_begin(struct sched *s, struct run *run, uint64_t now_ns); /* the first worker gets it */
 size_t runs_waiting(const struct sched *s);
 void run_spend(struct sched *s, struct run *run, uint64_t ns); /* off the backlog */
 void run_fail(struct sched *s, struct run *run, const char *format, ...) PRINTF_LIKE(3, 4);

@@ -119,15 +119,26 @@ static uint64_t wanted_end(const struct plan *p, uint64_t lo)
     return longer_end + ((lo - longer_end) / shorter + 1) * shorter;
 }
 
-static uint64_t chunk_units(const struct plan *p)
+/* A turn gives each worker an equal chunk, three quarters of what is left between them: few chunks, and small
+ * ones at the end. */
+static uint64_t share_of_turn(struct plan *p, uint64_t left)
+{
+    if (p->turn_chunks == 0) {
+        p->turn_chunks = p->rules.workers;
+        p->turn_units = divide_up(left, p->rules.workers) / 4 * 3 + 1;
+    }
+    p->turn_chunks--;
+    return p->turn_units;
+}
+
+static uint64_t chunk_units(struct plan *p)
 {
     uint64_t left = p->units - p->units_done - p->units_out;
     uint64_t chunks_left = p->chunks < PLAN_CHUNKS_MAX ? PLAN_CHUNKS_MAX - p->chunks : 1;
     uint64_t n;
 
     if (unit_ns(p) > 0) {
-        uint64_t share = divide_up(left, (uint64_t)p->rules.workers * 2);
-        n = MIN(units_worth(p, PLAN_CHUNK_NS), share);
+        n = MIN(units_worth(p, PLAN_CHUNK_NS), share_of_turn(p, left));
         n = MAX(n, units_worth(p, PLAN_CHUNK_NS_MIN));
     } else {
         n = divide_up(p->units, (uint64_t)p->rules.workers * PLAN_FIRST_CHUNKS_PER_WORKER);

@@ -24,7 +24,7 @@
 enum {
     PLAN_FIRST_CHUNKS_PER_WORKER = 4,
     PLAN_CHUNK_NS = 30 * 1000 * 1000,    /* within 20 to 50 ms */
-    PLAN_CHUNK_NS_MIN = 500 * 1000,      /* below this, handing out costs more than it gains */
+    PLAN_CHUNK_NS_MIN = 200 * 1000,      /* below this, handing out costs more than it gains */
     PLAN_YIELD_NS_MIN = 2 * 1000 * 1000, /* a rest shorter than this is not worth handing back */
     PLAN_COMBINE_PARTS = 16,
     PLAN_COMBINE_BYTES = 4 << 20, /* … or once their bytes pass this, from two parts on, unless one
@@ -68,6 +68,8 @@ struct plan {
     bool measured;      /* a chunk of this request has been measured */
     uint64_t units_out; /* given out and not yet answered */
     uint64_t units_done;
+    unsigned turn_chunks;    /* left to give out in this turn of equal chunks */
+    uint64_t turn_units;     /* of each */
     uint64_t chunks;         /* that have been mapped */
     struct plan_range *gaps; /* sorted by lo, never touching */
     size_t gap_count, gap_capacity;

@@ -30,24 +30,10 @@ struct run *run_new(struct sched *s, struct job *job)
     s->backlog_ns += run->left_ns;
     TAILQ_INSERT_TAIL(&s->runs, run, link);
     s->run_count++;
-    run->is_waiting = true;
     s->waiting[job->priority]++;
     watch_later(s, run);
     job->run = run;
     return run;
-}
-
-static void stop_waiting(struct sched *s, struct run *run)
-{
-    s->waiting[run->job->priority] -= run->is_waiting;
-    run->is_waiting = false;
-}
-
-void run_begin(struct sched *s, struct run *run, uint64_t now_ns)
-{
-    stop_waiting(s, run);
-    if (run->started_ns == 0)
-        run->started_ns = now_ns;
 }
 
 size_t runs_waiting(const struct sched *s)
@@ -114,7 +100,8 @@ static void leave_lists(struct sched *s, struct run *run)
 {
     TAILQ_REMOVE(&s->runs, run, link);
     s->run_count--;
-    stop_waiting(s, run);
+    s->waiting[run->job->priority] -= run->out == 0;
+    run->has_ended = true;
     if (run->is_unwatched)
         TAILQ_REMOVE(&s->unwatched, run, unwatched);
     if (run->is_queued)

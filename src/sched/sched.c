@@ -220,12 +220,20 @@ static int check_kernel(struct sched *s, struct job *job, uint64_t now_ns)
     return 0;
 }
 
+/* Whether the express worker would run it soon, whatever waits for the others. */
+static bool goes_express(struct sched *s, const struct kernel *k)
+{
+    return cost_is_short(&record_of(s, k)->cost) && (k->about->flags & PRONG_IDEMPOTENT) != 0 &&
+           s->out[POOL_EXPRESS] < s->live[POOL_EXPRESS] * SCHED_INTAKE_TASKS_MAX;
+}
+
 static int check_room(struct sched *s, struct job *job, uint64_t now_ns)
 {
-    const struct cost *cost = &record_of(s, job->kernel)->cost;
-    bool is_short = cost_is_short(cost);
-    uint64_t wait = is_short && s->live[POOL_EXPRESS] > 0 ? 0 : wait_ns(s);
+    uint64_t wait;
 
+    if (goes_express(s, job->kernel))
+        return 0;
+    wait = wait_ns(s);
     if (runs_waiting(s) >= s->config.queue_max)
         return refuse(job, JOB_REFUSAL_QUEUE_FULL, to_seconds(drain_ns(s)));
     if (wait > 0 && now_ns + wait > job->deadline_ns)

@@ -22,11 +22,13 @@ enum {
     SCHED_KILL_MS = 2000,
     SCHED_TICK_MS = 50,     /* while anything runs: hang-ups, progress */
     SCHED_LINGER_MS = 1000, /* ticks go on for this long after the last request */
-    SCHED_SPLIT_MS = 5,     /* a request predicted to take longer is split */
+    SCHED_SPLIT_IDLE_US =
+        500, /* a request predicted to take longer is split, when a worker is idle */
+    SCHED_SPLIT_BUSY_US = 5000, /* … and when none is */
     SCHED_EXPRESS_MS =
         50, /* what the express worker runs for longer is moved to the ordinary ones */
     SCHED_INTAKE_US = 300,       /* how much work may wait inside an intake, per worker */
-    SCHED_INTAKE_TASKS_MAX = 16, /* … and how many tasks, per worker */
+    SCHED_INTAKE_TASKS_MAX = 64, /* … and how many tasks, per worker */
 };
 
 struct sched_config {

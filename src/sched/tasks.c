@@ -35,8 +35,10 @@ struct task *task_new(struct sched *s, struct run *run, enum pool_kind kind, uin
                             .sent_ns = clock_now_ns(),
                             .timer = {.kind = TIMER_KILL}};
         TAILQ_INSERT_TAIL(&run->tasks, t, link);
-        run->out++;
-        s->running += run->out == 1;
+        if (run->out++ == 0) {
+            s->running++;
+            s->waiting[run->job->priority]--;
+        }
         s->inflight++;
         s->out[kind]++;
         s->out_ns[kind] += predicted_ns;
@@ -48,8 +50,10 @@ struct task *task_new(struct sched *s, struct run *run, enum pool_kind kind, uin
 static void leave_run(struct sched *s, struct task *t)
 {
     TAILQ_REMOVE(&t->run->tasks, t, link);
-    t->run->out--;
-    s->running -= t->run->out == 0;
+    if (--t->run->out == 0) {
+        s->running--;
+        s->waiting[t->run->job->priority] += !t->run->has_ended;
+    }
     t->run = NULL;
 }
 

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "ipc/chan.h"
 #include "ipc/shm.h"
+#include "worker/home.h"
 #include "worker/retire.h"
 #include "worker/run.h"
 #include "worker/sandbox.h"
@@ -17,6 +18,12 @@
 
 /* Where the sandbox puts them. */
 enum { CHANNEL_FD = SANDBOX_FIRST_FD, INTAKE_FD, STATM_FD };
+
+/* What a task has cost, as the system counts. */
+struct usage {
+    uint64_t cpu_ns;
+    uint32_t max_rss_kb;
+};
 
 struct worker {
     alignas(PROTO_ALIGN) char frame[PROTO_FRAME_MAX];
@@ -28,12 +35,8 @@ struct worker {
     struct order order;
     struct task task;
     struct retire retire;
-};
-
-/* What a task has cost, as the system counts. */
-struct usage {
-    uint64_t cpu_ns;
-    uint32_t max_rss_kb;
+    struct home home;
+    struct usage used; /* up to the end of the last task */
 };
 
 static _Noreturn void end_unsound(const char *sentence)
@@ -110,6 +113,8 @@ static void set_up(struct worker *w, const struct worker_config *c)
     if (task_init(&w->task, w->page, w->control, &w->channel) < 0)
         end_unsound("there is no memory.");
     retire_init(&w->retire, c->fork, STATM_FD, w->page);
+    home_init(&w->home, c->fork->home_cpu);
+    w->used = usage_now();
 }
 
 static const struct proto_task *frame_of(const struct worker *w)
@@ -141,22 +146,24 @@ static bool is_cancelled_already(const struct worker *w)
            atomic_load_explicit(&w->control->cancel[f->inflight], memory_order_acquire) == f->task;
 }
 
-/* Runs and answers. The figures are taken before the answer is sent, which is when the task ends
- * for prong. */
+/* Runs and answers. The figures are taken before the answer is sent, which is when the task ends for prong; so
+ * what it takes to send an answer and to receive the next task is counted to that next one. */
 static void run_order(struct worker *w, uint64_t start_ns, struct proto_answer *answer)
 {
-    struct usage before = usage_now(), after;
+    struct usage before = w->used;
     struct run_result result;
 
+    if (frame_of(w)->op == PROTO_OP_MAP)
+        home_return(&w->home);
     task_begin(&w->task, &w->order);
     result = run_task(&w->task);
-    after = usage_now();
+    w->used = usage_now();
     answer->kind = (uint8_t)result.kind;
     answer->units = result.units;
     answer->unit_cost = result.unit_cost;
     answer->run_ns = clock_now_ns() - start_ns;
-    answer->cpu_ns = after.cpu_ns - before.cpu_ns;
-    answer->max_rss_kb = after.max_rss_kb;
+    answer->cpu_ns = w->used.cpu_ns - before.cpu_ns;
+    answer->max_rss_kb = w->used.max_rss_kb;
     answer_send(&w->channel, answer, result.kind == PROTO_ANSWER_RESULT ? w->task.media : "",
                 result.body);
     task_end(&w->task);

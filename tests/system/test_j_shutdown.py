@@ -172,9 +172,9 @@ def test_what_it_says_at_the_end(server):
 
 def test_stop_under_load(server):
     """Answers are whole or refused; nobody is left hanging."""
-    s = server(workers=2)
-    requests = [s.later("GET", f"/compute/primes?limit={50000000 + i}") for i in range(60)]
-    wait_until(lambda: s.tasks() > 0 and s.queued() > 10, "work under way")
+    s = server(workers=2, express=0)
+    requests = [s.later("GET", "/compute/sleep?seconds=0.2") for _ in range(30)]
+    wait_until(lambda: s.tasks() > 0 and s.queued() > 5, "work under way")
     s.stop()
     for r in requests:
         try:
@@ -185,4 +185,4 @@ def test_stop_under_load(server):
             assert "RemoteDisconnected" in repr(error) or "BadStatusLine" in repr(error), repr(error)
             continue
         assert answer.status in (200, 503)
-        assert answer.status != 200 or answer.json["count"] >= 3001134
+        assert answer.status != 200 or answer.json == {"slept": 0.2}

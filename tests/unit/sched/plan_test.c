@@ -137,31 +137,37 @@ static void a_unit_cost_that_is_nonsense_counts_as_one(void **state)
     }
 }
 
-static void chunks_shrink_towards_the_end(void **state)
+static void chunks_shrink_turn_by_turn(void **state)
 {
-    /* 1 ms a unit, 100 units, 2 workers: a quarter of what is left, down to single ones. */
-    struct plan *p = plan_of((struct plan_rules) {.workers = 2}, 100, 1e6);
-    uint64_t left = 100;
+    /* 1 ms a unit, 160 units, 4 workers: four equal chunks of three quarters of what is left, down to single
+     * units. The limit of 30 ms is reached by the first turn only. */
+    struct plan *p = plan_of((struct plan_rules) {.workers = 4}, 164, 1e6);
+    uint64_t left = 164, last = UINT64_MAX;
 
     (void)state;
+    for (size_t i = 0; i < 4; i++, left -= 30)
+        assert_int_equal(next_units(p), 30);
     while (left > 0) {
         uint64_t n = next_units(p);
-        assert_int_equal(n, (left + 3) / 4);
+        assert_true(n >= 1 && n <= last);
+        last = n;
         left -= n;
     }
+    assert_int_equal(last, 1);
     plan_release(p);
 }
 
 static void no_chunk_is_below_the_least_time(void **state)
 {
-    /* 1 µs a unit: half a millisecond is 500 units. */
+    /* 1 µs a unit. */
+    const uint64_t least = PLAN_CHUNK_NS_MIN / 1000;
     struct plan *p = plan_of((struct plan_rules) {.workers = 8}, 10000, 1000.0);
     uint64_t left = 10000;
 
     (void)state;
-    while (left > 500) {
+    while (left > least) {
         uint64_t n = next_units(p);
-        assert_true(n >= 500);
+        assert_true(n >= least);
         left -= n;
     }
     plan_release(p);
@@ -578,7 +584,7 @@ int main(void)
         cmocka_unit_test(known_work_is_cut_by_time),
         cmocka_unit_test(unit_cost_scales_the_time),
         cmocka_unit_test(a_unit_cost_that_is_nonsense_counts_as_one),
-        cmocka_unit_test(chunks_shrink_towards_the_end),
+        cmocka_unit_test(chunks_shrink_turn_by_turn),
         cmocka_unit_test(no_chunk_is_below_the_least_time),
         cmocka_unit_test(a_measured_chunk_sets_the_size),
         cmocka_unit_test(what_is_measured_here_replaces_what_was_known),
