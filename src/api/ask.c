@@ -86,97 +86,54 @@ static bool bad_parameter(struct request *r, const struct params_problem *proble
 
 struct query_reader {
     const struct description *about;
-    json_t *object;
-    struct params_problem problem;
+    struct params_given *given;
+    struct params_problem *problem;
 };
-
-static void given_twice(struct params_problem *ret, const struct description *about,
-                        const char *name)
-{
-    *ret = (struct params_problem) {.param = params_find(about, name)};
-    (void)snprintf(ret->name, sizeof(ret->name), "%s", name);
-    (void)snprintf(ret->text, sizeof(ret->text), "Parameter %s is given twice: give it once.",
-                   ret->name);
-}
 
 static int read_argument(void *arg, const char *name, const char *value)
 {
     struct query_reader *q = arg;
-    json_t *read = params_read_query(q->about, name, value, &q->problem);
 
-    if (read == NULL)
-        return -EINVAL;
-    if (json_object_get(q->object, name) != NULL) {
-        json_decref(read);
-        q->problem = (struct params_problem) {.param = params_find(q->about, name)};
-        (void)snprintf(q->problem.name, sizeof(q->problem.name), "%s", name);
-        (void)snprintf(q->problem.text, sizeof(q->problem.text),
-                       "Parameter %s is given twice in the query: give it once.", name);
-        return -EEXIST;
-    }
-    return json_object_set_new(q->object, name, read) < 0 ? -ENOMEM : 0;
+    return params_give_query(q->given, q->about, name, value, q->problem);
 }
 
-static json_t *query_object(struct request *r, const struct compute *c)
+static bool take_query(struct request *r, struct compute *c, struct params_given *given)
 {
-    struct query_reader q = {.about = c->kernel->about, .object = json_object()};
-    int rc = request_each_query(r, read_argument, &q);
+    struct params_problem problem;
+    struct query_reader q = {.about = c->kernel->about, .given = given, .problem = &problem};
 
-    if (rc == 0)
-        return q.object;
-    json_decref(q.object);
-    if (*q.problem.text == '\0')
-        respond_problem(r, PROBLEM_BAD_REQUEST, NULL, "The query string holds a NUL byte.");
-    else
-        (void)bad_parameter(r, &q.problem);
-    return NULL;
+    problem.text[0] = '\0';
+    if (request_each_query(r, read_argument, &q) == 0)
+        return true;
+    if (*problem.text != '\0')
+        return bad_parameter(r, &problem);
+    respond_problem(r, PROBLEM_BAD_REQUEST, NULL, "The query string holds a NUL byte.");
+    return false;
 }
 
-static json_t *body_object(struct request *r, struct compute *c)
+static bool take_body(struct request *r, struct compute *c, struct params_given *given)
 {
-    struct json_problem problem;
-    json_t *json = json_read(c->body.size == 0 ? "" : c->body.data, c->body.size, &problem);
+    struct json_problem why;
+    struct params_problem problem;
+    json_t *json = json_read(c->body.size == 0 ? "" : c->body.data, c->body.size, &why);
+    bool ok = true;
 
     if (json == NULL) {
         respond_problem(r, PROBLEM_BAD_JSON,
-                        json_pack("{s:i, s:i}", "line", problem.line, "column", problem.column),
-                        "%s", problem.text);
-        return NULL;
+                        json_pack("{s:i, s:i}", "line", why.line, "column", why.column), "%s",
+                        why.text);
+        return false;
     }
     if (!json_is_object(json)) {
-        json_decref(json);
         respond_problem(r, PROBLEM_BAD_JSON, NULL,
                         "Send the parameters as a JSON object, such as {\"%s\":…}.",
                         c->kernel->about->param_count > 0 ? c->kernel->about->params[0].name : "x");
-        return NULL;
+        ok = false;
+    } else if (params_give_object(given, c->kernel->about, json, &problem) < 0) {
+        ok = bad_parameter(r, &problem);
     }
-    return json;
-}
-
-/* Parameters in the query count with a JSON body too, but none may be given in both. */
-static json_t *all_parameters(struct request *r, struct compute *c)
-{
-    json_t *query = query_object(r, c);
-    json_t *body, *value;
-    const char *key;
-
-    if (query == NULL || c->body_kind != COMPUTE_JSON)
-        return query;
-    body = body_object(r, c);
-    json_object_foreach(query, key, value)
-    {
-        if (body != NULL && json_object_get(body, key) != NULL) {
-            struct params_problem problem;
-            given_twice(&problem, c->kernel->about, key);
-            (void)bad_parameter(r, &problem);
-            json_decref(body);
-            body = NULL;
-        } else if (body != NULL) {
-            (void)json_object_set(body, key, value);
-        }
-    }
-    json_decref(query);
-    return body;
+    json_decref(json);
+    return ok;
 }
 
 static bool no_memory(struct request *r)
@@ -196,26 +153,33 @@ static void take_params(struct job *job, struct params *params)
     }
 }
 
-static bool ask_parameters(struct request *r, struct compute *c)
+static bool encode(struct request *r, struct compute *c, const struct params_given *given)
 {
     struct params_problem problem;
-    json_t *object = all_parameters(r, c);
     struct params params;
     int rc;
 
-    if (object == NULL)
-        return false;
     params_init(&params);
-    rc = params_from_json(&params, c->kernel->about, object, c->body_kind == COMPUTE_RAW, &problem);
-    json_decref(object);
+    rc = params_encode(&params, c->kernel->about, given, c->body_kind == COMPUTE_RAW, &problem);
     if (rc == 0)
         take_params(c->job, &params);
     params_release(&params);
     if (rc == -EINVAL)
         return bad_parameter(r, &problem);
-    if (rc < 0 || c->job->params == NULL)
-        return no_memory(r);
-    return true;
+    return rc == 0 && c->job->params != NULL ? true : no_memory(r);
+}
+
+/* Parameters may come in the query and in a JSON body, but none in both. */
+static bool ask_parameters(struct request *r, struct compute *c)
+{
+    struct params_given given;
+    bool ok;
+
+    params_given_init(&given, c->kernel->about);
+    ok = take_query(r, c, &given) && (c->body_kind != COMPUTE_JSON || take_body(r, c, &given)) &&
+         encode(r, c, &given);
+    params_given_release(&given);
+    return ok;
 }
 
 static void take_raw_input(struct compute *c)
@@ -237,7 +201,7 @@ static void take_raw_input(struct compute *c)
 
 bool compute_ask(struct request *r, struct compute *c)
 {
-    c->job = job_new(c->kernel);
+    c->job = job_new(c->kernel, r->id);
     if (c->job == NULL)
         return no_memory(r);
     c->job->accepted_ns = clock_now_ns();

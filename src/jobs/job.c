@@ -7,7 +7,7 @@ const char *const job_outcome_names[JOB_OUTCOME_COUNT] = {
     [JOB_REFUSED] = "rejected",
 };
 
-struct job *job_new(const struct kernel *kernel)
+struct job *job_new(const struct kernel *kernel, struct id id)
 {
     struct job *job = malloc(sizeof(*job));
 
@@ -15,7 +15,7 @@ struct job *job_new(const struct kernel *kernel)
         return NULL;
     memset(job, 0, offsetof(struct job, media_type));
     job->media_type[0] = job->text[0] = '\0';
-    job->id = id_new();
+    job->id = id;
     job->kernel = kernel;
     job->socket = -1;
     return job;
@@ -29,6 +29,7 @@ struct job *job_free(struct job *job)
     free(job->params);
     free(job->input_owned);
     free(job->result);
+    free(job->run_memory);
     free(job);
     return NULL;
 }

@@ -82,15 +82,16 @@ struct job {
     size_t result_bytes;
     struct job_receipt receipt;
 
-    struct run *run; /* the scheduler's */
+    struct run *run;  /* the scheduler's, until the end */
+    void *run_memory; /* what that was kept in; freed with the job, by the thread that made both */
 
     /* Not cleared by job_new but for their first byte. */
     char media_type[128];
     char text[1025]; /* JOB_FAILED, some refusals: one sentence */
 };
 
-/* A job with a new id; the rest zero. NULL when out of memory. */
-struct job *job_new(const struct kernel *kernel);
+/* The rest zero. NULL when out of memory. */
+struct job *job_new(const struct kernel *kernel, struct id id);
 
 /* Frees what it owns, except the slab's hold, which the caller lets go first. */
 struct job *job_free(struct job *job);

@@ -231,28 +231,14 @@ static int missing_values(const struct description_param *p, struct params_probl
     return -EINVAL;
 }
 
-static int check_names(const struct description *d, json_t *object,
-                       struct params_problem *ret_problem)
+int params_encode(struct params *p, const struct description *d, const struct params_given *given,
+                  bool without_values, struct params_problem *ret_problem)
 {
-    const char *key;
-    json_t *value;
-
-    json_object_foreach(object, key, value)
-    {
-        if (params_find(d, key) == NULL)
-            return unknown(d, key, ret_problem);
-    }
-    return 0;
-}
-
-int params_from_json(struct params *p, const struct description *d, json_t *object,
-                     bool without_values, struct params_problem *ret_problem)
-{
-    int rc = check_names(d, object, ret_problem);
+    int rc = 0;
 
     for (uint32_t i = 0; i < d->param_count && rc == 0; i++) {
         const struct description_param *param = &d->params[i];
-        json_t *value = json_object_get(object, param->name);
+        json_t *value = given->values[i];
 
         if (param->type == PRONG_VALUES && without_values && value == NULL)
             continue;
@@ -265,9 +251,58 @@ int params_from_json(struct params *p, const struct description *d, json_t *obje
         else if (!encode_given(p, param, value))
             rc = wrong_value(param, value, ret_problem);
     }
-    if (rc < 0)
-        return rc;
-    return buf_failed(&p->encoded);
+    return rc < 0 ? rc : buf_failed(&p->encoded);
+}
+
+/* ---- what was given ---- */
+
+void params_given_init(struct params_given *g, const struct description *d)
+{
+    g->count = d->param_count;
+    memset(g->values, 0, g->count * sizeof(g->values[0]));
+}
+
+void params_given_release(struct params_given *g)
+{
+    for (uint32_t i = 0; i < g->count; i++)
+        json_decref(g->values[i]);
+    g->count = 0;
+}
+
+/* `value` is stolen. */
+static int give(struct params_given *g, const struct description *d,
+                const struct description_param *p, json_t *value, struct params_problem *ret)
+{
+    size_t i = (size_t)(p - d->params);
+
+    if (g->values[i] == NULL) {
+        g->values[i] = value;
+        return 0;
+    }
+    json_decref(value);
+    *ret = (struct params_problem) {.param = p};
+    (void)snprintf(ret->name, sizeof(ret->name), "%s", p->name);
+    (void)snprintf(ret->text, sizeof(ret->text), "Parameter %s is given twice: give it once.",
+                   p->name);
+    return -EINVAL;
+}
+
+int params_give_object(struct params_given *g, const struct description *d, json_t *object,
+                       struct params_problem *ret_problem)
+{
+    const char *key;
+    json_t *value;
+    int rc;
+
+    json_object_foreach(object, key, value)
+    {
+        const struct description_param *p = params_find(d, key);
+        rc = p == NULL ? unknown(d, key, ret_problem)
+                       : give(g, d, p, json_incref(value), ret_problem);
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
 }
 
 static json_t *read_values(const char *text)
@@ -282,28 +317,30 @@ static json_t *read_values(const char *text)
     return json_read(wrapped, strlen(wrapped), &ignored);
 }
 
-json_t *params_read_query(const struct description *d, const char *name, const char *value,
-                          struct params_problem *ret_problem)
+static json_t *read_as(const struct description_param *p, const char *value)
 {
-    const struct description_param *p = params_find(d, name);
     struct json_problem ignored;
-    json_t *read = NULL;
     double real;
 
-    if (p == NULL) {
-        (void)unknown(d, name, ret_problem);
-        return NULL;
-    }
     if (p->type == PRONG_TEXT || p->type == PRONG_CHOICE)
-        read = json_string(value);
-    else if (p->type == PRONG_VALUES)
-        read = read_values(value);
-    else if (parse_real(value, &real) == 0)
-        read = json_read(value, strlen(value), &ignored);
-    if (read == NULL) {
-        char got[80];
-        (void)snprintf(got, sizeof(got), "\"%.60s\"", value);
-        (void)wrong(p, got, ret_problem);
-    }
-    return read;
+        return json_string(value);
+    if (p->type == PRONG_VALUES)
+        return read_values(value);
+    return parse_real(value, &real) < 0 ? NULL : json_read(value, strlen(value), &ignored);
+}
+
+int params_give_query(struct params_given *g, const struct description *d, const char *name,
+                      const char *value, struct params_problem *ret_problem)
+{
+    const struct description_param *p = params_find(d, name);
+    char got[80];
+    json_t *read;
+
+    if (p == NULL)
+        return unknown(d, name, ret_problem);
+    read = read_as(p, value);
+    if (read != NULL)
+        return give(g, d, p, read, ret_problem);
+    (void)snprintf(got, sizeof(got), "\"%.60s\"", value);
+    return wrong(p, got, ret_problem);
 }

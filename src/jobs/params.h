@@ -29,15 +29,26 @@ struct params {
 void params_init(struct params *p);
 void params_release(struct params *p);
 
-/* Checks and encodes a JSON object; absent parameters take their default. -EINVAL fills *ret_problem;
- * -ENOMEM. `without_values`: the input comes as raw bytes, so PRONG_VALUES may not be given. */
-int params_from_json(struct params *p, const struct description *d, json_t *object,
-                     bool without_values, struct params_problem *ret_problem);
+/* What was given for each parameter, by its index; owned. */
+struct params_given {
+    json_t *values[PRONG_PARAMS_MAX];
+    uint32_t count; /* of the kernel's parameters */
+};
 
-/* One argument of a query string as the JSON value that its declared type says. NULL and *ret_problem
- * when it does not read as that type. The caller's to json_decref. */
-json_t *params_read_query(const struct description *d, const char *name, const char *value,
-                          struct params_problem *ret_problem);
+void params_given_init(struct params_given *g, const struct description *d);
+void params_given_release(struct params_given *g);
+
+/* Adds one argument of a query string, read as its declared type says; a JSON object's members. -EINVAL fills
+ * *ret_problem: no such parameter, not of its type, given before. */
+int params_give_query(struct params_given *g, const struct description *d, const char *name,
+                      const char *value, struct params_problem *ret_problem);
+int params_give_object(struct params_given *g, const struct description *d, json_t *object,
+                       struct params_problem *ret_problem);
+
+/* Checks and encodes what was given; absent parameters take their default. -EINVAL fills *ret_problem;
+ * -ENOMEM. `without_values`: the input comes as raw bytes, so PRONG_VALUES may not be given. */
+int params_encode(struct params *p, const struct description *d, const struct params_given *given,
+                  bool without_values, struct params_problem *ret_problem);
 
 /* "an integer from 0 to 10", "one of sqrt, exp". */
 void params_expectation(const struct description_param *p, char *out, size_t capacity);

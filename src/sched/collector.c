@@ -143,8 +143,7 @@ static void tell(struct news *news)
 
     switch (news->kind) {
     case NEWS_DONE:
-        free(news->run); /* and the news in it */
-        job->done(job);
+        job->done(job); /* which may free the job, its run, and this news in it */
         return;
     case NEWS_PART:
         job->part(job, news->data, news->bytes);

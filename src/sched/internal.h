@@ -54,8 +54,7 @@ struct news {
     STAILQ_ENTRY(news) link;
     enum { NEWS_DONE, NEWS_PART, NEWS_PROGRESS } kind;
     struct job *job;
-    struct run *run; /* DONE: what this lies in, and is freed with */
-    void *data;      /* PART: owned */
+    void *data; /* PART: owned */
     size_t bytes;
     uint64_t done, total;
 };

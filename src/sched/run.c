@@ -33,6 +33,7 @@ struct run *run_new(struct sched *s, struct job *job)
     s->waiting[job->priority]++;
     watch_later(s, run);
     job->run = run;
+    job->run_memory = run;
     return run;
 }
 
@@ -126,7 +127,7 @@ void run_end(struct sched *s, struct run *run, enum job_outcome outcome)
     if (run->has_plan)
         plan_release(&run->plan);
     job->run = NULL;
-    run->end = (struct news) {.kind = NEWS_DONE, .job = job, .run = run};
+    run->end = (struct news) {.kind = NEWS_DONE, .job = job};
     STAILQ_INSERT_TAIL(&s->news, &run->end, link);
     if (s->run_count == 0)
         (void)pthread_cond_broadcast(&s->changed);

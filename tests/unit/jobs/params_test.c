@@ -58,11 +58,16 @@ static int encode(struct params *p, const char *text, bool raw, struct params_pr
 {
     struct json_problem ignored;
     json_t *json = json_read(text, strlen(text), &ignored);
+    struct params_given given;
     int rc;
 
     assert_non_null(json);
     params_init(p);
-    rc = params_from_json(p, about, json, raw, problem);
+    params_given_init(&given, about);
+    rc = params_give_object(&given, about, json, problem);
+    if (rc == 0)
+        rc = params_encode(p, about, &given, raw, problem);
+    params_given_release(&given);
     json_decref(json);
     return rc;
 }
@@ -134,32 +139,55 @@ static void test_values_are_checked(void **state)
 static void reads_query(const char *name, const char *value, const char *json)
 {
     struct params_problem problem;
-    json_t *read = params_read_query(about, name, value, &problem);
+    struct params_given given;
     char *text;
 
-    assert_non_null(read);
-    text = json_write(read, NULL);
+    params_given_init(&given, about);
+    assert_int_equal(params_give_query(&given, about, name, value, &problem), 0);
+    text = json_write(given.values[params_find(about, name) - about->params], NULL);
     assert_string_equal(text, json);
     free(text);
-    json_decref(read);
+    params_given_release(&given);
+}
+
+static void refuses_query(const char *name, const char *value, const char *word)
+{
+    struct params_problem problem;
+    struct params_given given;
+
+    params_given_init(&given, about);
+    assert_int_equal(params_give_query(&given, about, name, value, &problem), -EINVAL);
+    assert_non_null(strstr(problem.text, word));
+    params_given_release(&given);
 }
 
 static void test_query_takes_the_declared_type(void **state)
 {
-    struct params_problem problem;
-
     (void)state;
     reads_query("limit", "7", "7");
     reads_query("scale", "0.25", "0.25");
     reads_query("message", "7", "\"7\"");
     reads_query("values", "1,2,3", "[1,2,3]");
     reads_query("values", "[1,2]", "[1,2]");
-    assert_null(params_read_query(about, "limit", "seven", &problem));
-    assert_non_null(strstr(problem.text, "got \"seven\""));
-    assert_null(params_read_query(about, "limit", "0x10", &problem));
-    assert_null(params_read_query(about, "limit", " 1", &problem));
-    assert_null(params_read_query(about, "limit", "", &problem));
-    assert_null(params_read_query(about, "nope", "1", &problem));
+    refuses_query("limit", "seven", "got \"seven\"");
+    refuses_query("limit", "0x10", "integer");
+    refuses_query("limit", " 1", "integer");
+    refuses_query("limit", "", "integer");
+    refuses_query("nope", "1", "no parameter nope");
+}
+
+static void test_nothing_is_given_twice(void **state)
+{
+    struct params_problem problem;
+    struct params_given given;
+
+    (void)state;
+    params_given_init(&given, about);
+    assert_int_equal(params_give_query(&given, about, "limit", "1", &problem), 0);
+    assert_int_equal(params_give_query(&given, about, "limit", "1", &problem), -EINVAL);
+    assert_string_equal(problem.name, "limit");
+    assert_non_null(strstr(problem.text, "twice"));
+    params_given_release(&given);
 }
 
 static void test_schema_tells_all(void **state)
@@ -183,6 +211,7 @@ int main(void)
         cmocka_unit_test(test_refusals_name_bounds_and_what_came),
         cmocka_unit_test(test_values_are_checked),
         cmocka_unit_test(test_query_takes_the_declared_type),
+        cmocka_unit_test(test_nothing_is_given_twice),
         cmocka_unit_test(test_schema_tells_all),
     };
 
