@@ -59,7 +59,7 @@ void respond_bytes(struct request *r, unsigned status, const char *media_type, v
 
 void respond_json(struct request *r, unsigned status, json_t *json)
 {
-    char *text = json_dumps(json, JSON_COMPACT);
+    char *text = json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(15));
 
     json_decref(json);
     if (text == NULL)

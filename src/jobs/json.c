@@ -44,6 +44,8 @@ static void explain(const json_error_t *error, struct json_problem *ret)
         hint = ": numbers must fit a double, integers 2^53";
     else if (json_error_code(error) == json_error_stack_overflow)
         hint = ": it is nested too deeply";
+    else if (json_error_code(error) == json_error_null_character)
+        hint = ": a string may not hold NUL";
     ret->line = MAX(error->line, 1);
     ret->column = MAX(error->column, 1);
     (void)snprintf(ret->text, sizeof(ret->text),

@@ -1,7 +1,9 @@
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/epoll.h>
+#include <sys/pidfd.h>
 #include <sys/wait.h>
 
 #include "base/clock.h"
@@ -9,7 +11,7 @@
 #include "ipc/chan.h"
 #include "pool/internal.h"
 
-enum { PAUSE_FIRST_MS = 100, PAUSE_MAX_MS = 5000 };
+enum { PAUSE_FIRST_MS = 100, PAUSE_MAX_MS = 5000, END_MS = 500 };
 
 extern char **environ;
 
@@ -108,13 +110,24 @@ int launch_start(struct pool *p, struct err *err)
     return 0;
 }
 
+/* Closed, the control socket tells the zygote to end its workers, and what these have forked, and itself. */
+static void wait_for_end(int pid)
+{
+    CLEANUP_FD int pidfd = pidfd_open(pid, 0);
+    struct pollfd ended = {.fd = pidfd, .events = POLLIN};
+
+    if (pidfd >= 0)
+        (void)poll(&ended, 1, END_MS);
+}
+
 void launch_stop(struct pool *p)
 {
     if (p->state == ZYGOTE_NONE)
         return;
     check_close_fd(&p->control);
     p->control = -1;
-    /* Its workers die with it, by PDEATHSIG; and without it their intake ends. */
+    wait_for_end(p->zygote_pid);
+    /* When it does not end, this ends its workers too, by PDEATHSIG. */
     (void)kill(p->zygote_pid, SIGKILL);
     while (waitpid(p->zygote_pid, NULL, 0) < 0 && errno == EINTR)
         ;

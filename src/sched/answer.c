@@ -268,20 +268,22 @@ static void answered(struct sched *s, struct pool_event *event)
 
 /* ---- deaths ---- */
 
-static bool crashed_before(struct run *run, const struct task *t)
+static unsigned crashes_before(const struct run *run, const struct task *t)
 {
+    unsigned n = 0;
+
     for (size_t i = 0; i < run->crash_count; i++) {
         if (run->crashes[i].op == t->op &&
             (t->op != PROTO_OP_MAP || (run->crashes[i].lo < t->hi && t->lo < run->crashes[i].hi)))
-            return true;
+            n++;
     }
-    return false;
+    return n;
 }
 
 static bool may_retry(struct sched *s, struct run *run, const struct task *t)
 {
-    if ((run->kernel->about->flags & PRONG_IDEMPOTENT) == 0 || s->config.retry.chunk_retries == 0 ||
-        run->crash_count == CRASHES_KEPT || crashed_before(run, t))
+    if ((run->kernel->about->flags & PRONG_IDEMPOTENT) == 0 || run->crash_count == CRASHES_KEPT ||
+        crashes_before(run, t) >= s->config.retry.chunk_retries)
         return false;
     run->crashes[run->crash_count].op = t->op;
     run->crashes[run->crash_count].lo = t->lo;
@@ -342,7 +344,7 @@ void answer_crash(struct sched *s, struct task *t, int status, bool counts)
 }
 
 /* Whether the kernel's out-of-memory killer has been at work since last asked. */
-static bool oom_struck(struct sched *s)
+bool answer_oom_struck(struct sched *s)
 {
     char text[16384];
     const char *line;
@@ -359,7 +361,7 @@ static bool oom_struck(struct sched *s)
     return struck;
 }
 
-/* It died without a task to its name, but may have taken one along from the intake. */
+/* What was sent to a kind of worker and is neither in the intake nor in any page may have died with one. */
 static void audit(struct sched *s, enum pool_kind kind, int status)
 {
     if (s->out[kind] == 0)
@@ -404,6 +406,15 @@ static void log_death(const struct pool_event *event, const struct task *t)
                     WEXITSTATUS(status), kernel, job);
 }
 
+static void settle_death(struct sched *s, struct task *t, const struct pool_event *event)
+{
+    int status = event->exited.status;
+
+    if (t->run != NULL && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && !event->was_killed)
+        t->run->job->was_oom = answer_oom_struck(s);
+    answer_crash(s, t, status, !event->was_killed);
+}
+
 static void exited(struct sched *s, const struct pool_event *event, enum pool_kind kind)
 {
     int status = event->exited.status;
@@ -413,14 +424,12 @@ static void exited(struct sched *s, const struct pool_event *event, enum pool_ki
     count_death(event);
     if (t != NULL || !retired)
         log_death(event, t);
-    if (t == NULL) {
-        if (!retired)
-            audit(s, kind, status);
-        return;
-    }
-    if (t->run != NULL && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && !event->was_killed)
-        t->run->job->was_oom = oom_struck(s);
-    answer_crash(s, t, status, !event->was_killed);
+    if (t != NULL)
+        settle_death(s, t, event);
+    /* It may also have had tasks that its page does not name: taken from the intake and not said so yet, or
+     * answered after it had lost our trust. */
+    if (!retired || event->misbehaved)
+        audit(s, kind, status);
 }
 
 static void zygote_down(struct sched *s)

@@ -21,7 +21,7 @@
 #include "thread/lock.h"
 #include "thread/thread.h"
 
-enum { CRASHES_KEPT = 16 };
+enum { CRASHES_KEPT = 64 };
 
 enum timer_kind { TIMER_DEADLINE, TIMER_KILL };
 
@@ -46,6 +46,7 @@ struct task {
     struct timer timer; /* the cancel ladder, or the wait for a claim */
     int signal;         /* the next rung; 0: waits for a claim, and counts as dead without one */
     int lost_status;    /* of the worker that may have taken it along */
+    bool was_missed;    /* nobody claimed it when its timer fired last */
 };
 TAILQ_HEAD(task_list, task);
 
@@ -166,6 +167,7 @@ void task_audit(struct sched *s, enum pool_kind kind);    /* sets was_audited of
 /* answer.c: what workers say. */
 void answer_event(struct sched *s, struct pool_event *event);
 void answer_crash(struct sched *s, struct task *t, int status, bool counts);
+bool answer_oom_struck(struct sched *s); /* since last asked */
 
 /* run.c: the life of a run. */
 struct run *run_new(struct sched *s, struct job *job);

@@ -136,9 +136,17 @@ void task_timer(struct sched *s, struct task *t, uint64_t now_ns)
             set_timer(s, t, now_ns + SCHED_TERM_MS * CLOCK_NS_PER_MS);
         return;
     }
-    /* Not claimed yet: it waits in the intake, and whoever takes it sees that it is cancelled. */
-    if (pool_kill_task(s->pool, t->id, t->signal) && t->signal == SIGTERM)
+    if (pool_kill_task(s->pool, t->id, t->signal)) {
+        t->was_missed = false;
         t->signal = SIGKILL;
+    } else if (is_in_intake(s, t)) {
+        t->was_missed = false; /* whoever takes it sees that it is cancelled */
+    } else if (t->was_missed) {
+        answer_crash(s, t, t->lost_status, false);
+        return;
+    } else {
+        t->was_missed = true;
+    }
     set_timer(s, t, now_ns + (SCHED_KILL_MS - SCHED_TERM_MS) * CLOCK_NS_PER_MS);
 }
 

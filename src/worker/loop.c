@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdalign.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 
 #include "base/clock.h"
 #include "base/err.h"
@@ -18,6 +19,8 @@
 
 /* Where the sandbox puts them. */
 enum { CHANNEL_FD = SANDBOX_FIRST_FD, INTAKE_FD, STATM_FD };
+
+enum { FORK_NS_MIN = 50 * 1000 }; /* a task that ended sooner has not forked */
 
 /* What a task has cost, as the system counts. */
 struct usage {
@@ -197,6 +200,14 @@ static void set_idle(struct shm_page *page)
                           memory_order_relaxed);
 }
 
+/* Children of a kernel would pile up; they end with the worker, whose process group is then killed. */
+static bool has_children(void)
+{
+    siginfo_t info;
+
+    return waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0;
+}
+
 static void work_once(struct worker *w)
 {
     struct proto_answer answer = {0};
@@ -209,6 +220,8 @@ static void work_once(struct worker *w)
     answer.task = frame_of(w)->task;
     do_task(w, got, fds, fd_count, start_ns, &answer);
     set_idle(w->page);
+    if (answer.run_ns > FORK_NS_MIN && has_children())
+        _exit(PROTO_EXIT_RETIRED);
     if (retire_is_due(&w->retire, w->page, answer.run_ns, start_ns + answer.run_ns))
         _exit(PROTO_EXIT_RETIRED);
 }

@@ -17,7 +17,7 @@ static void goes_home_and_stays_free(void **state)
     if (CPU_COUNT(&before) < 2)
         skip();
     for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
-        if (!CPU_ISSET(cpu, &before))
+        if (!CPU_ISSET((size_t)cpu, &before))
             continue;
         home_init(&h, cpu);
         assert_int_equal(h.cpu, cpu);
