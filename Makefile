@@ -4,6 +4,7 @@
 # src/{ISOLATED}. base and ipc are compiled once for each, because the sanitizers differ.
 
 VERSION := 0.1.0
+Q = $(if $(V),,@echo '  $@';)
 BUILD ?= release
 PREFIX ?= /usr/local
 B := build/$(BUILD)
@@ -47,29 +48,29 @@ BUILD_ID := $(VERSION)-$(BUILD)-$(shell cat src/ipc/*.h include/prong/kernel.h |
 all: $(B)/prong $(B)/prong-zygote $(KERNELS) ## build the server, the zygote and the kernels
 
 $(B)/prong: $(B)/server/main.o $(B)/libserver.a
-	$(CC) $(SERVER_FLAGS) -pie $(LINK) $(LDFLAGS) -o $@ $^ $(SERVER_LIBS)
+	$(Q)$(CC) $(SERVER_FLAGS) -pie $(LINK) $(LDFLAGS) -o $@ $^ $(SERVER_LIBS)
 $(B)/prong-zygote: $(B)/isolated/zygote/main.o $(B)/libisolated.a
-	$(CC) $(ISOLATED_FLAGS) -pie $(LINK) $(LDFLAGS) -o $@ $^ $(ISOLATED_LIBS)
+	$(Q)$(CC) $(ISOLATED_FLAGS) -pie $(LINK) $(LDFLAGS) -o $@ $^ $(ISOLATED_LIBS)
 $(B)/libserver.a: $(SERVER_OBJECTS)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(Q)$(AR) rcs $@ $^
 $(B)/libisolated.a: $(ISOLATED_OBJECTS)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(Q)$(AR) rcs $@ $^
 
 $(B)/server/pool/receive.o $(B)/isolated/zygote/announce.o: CPPFLAGS += -DPRONG_BUILD_ID='"$(BUILD_ID)"'
 $(B)/server/%.o: src/%.c | deps
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(COMMON) $(SERVER_FLAGS) $(CFLAGS) -c -o $@ $<
+	$(Q)$(CC) $(CPPFLAGS) $(COMMON) $(SERVER_FLAGS) $(CFLAGS) -c -o $@ $<
 $(B)/isolated/%.o: src/%.c | deps
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(COMMON) $(ISOLATED_FLAGS) $(CFLAGS) -c -o $@ $<
+	$(Q)$(CC) $(CPPFLAGS) $(COMMON) $(ISOLATED_FLAGS) $(CFLAGS) -c -o $@ $<
 
 # A kernel sees include/prong/kernel.h and nothing of src/.
 # The zygote refuses what others could have written, whatever the umask was.
 $(B)/kernels/%.so: src/kernel/builtin/%.c | deps
 	@mkdir -p $(@D)
-	$(CC) -D_GNU_SOURCE -Iinclude $(COMMON) $(KERNEL_FLAGS) $(CFLAGS) -shared $(LINK) -o $@ $< $(LIBS_$*) -lm
+	$(Q)$(CC) -D_GNU_SOURCE -Iinclude $(COMMON) $(KERNEL_FLAGS) $(CFLAGS) -shared $(LINK) -o $@ $< $(LIBS_$*) -lm
 	@chmod go-w $(@D) $@
 LIBS_mandelbrot := -lpng -lz
 
@@ -84,21 +85,21 @@ SERVER_TESTS := $(filter-out $(ISOLATED_TESTS),$(UNIT))
 
 $(B)/test-kernels/%.so: tests/unit/zygote/kernels/%.c | deps
 	@mkdir -p $(@D)
-	$(CC) -D_GNU_SOURCE -Iinclude $(COMMON) $(KERNEL_FLAGS) -shared -o $@ $<
+	$(Q)$(CC) -D_GNU_SOURCE -Iinclude $(COMMON) $(KERNEL_FLAGS) -shared -o $@ $<
 	@chmod go-w $(@D) $@
 $(B)/tests/kernel/mock_host.o: tests/unit/kernel/mock_host.c | deps-check
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(COMMON) $(ISOLATED_FLAGS) -c -o $@ $<
+	$(Q)$(CC) $(CPPFLAGS) $(COMMON) $(ISOLATED_FLAGS) -c -o $@ $<
 $(B)/libmock.a: $(B)/tests/kernel/mock_host.o
-	$(AR) rcs $@ $^
+	$(Q)$(AR) rcs $@ $^
 $(ISOLATED_TESTS): $(B)/tests/%: tests/unit/%.c $(B)/libisolated.a $(B)/libmock.a | deps-check
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(COMMON) $(ISOLATED_FLAGS) -ffp-contract=off -o $@ $< $(if $(filter kernel/%,$*),\
+	$(Q)$(CC) $(CPPFLAGS) $(COMMON) $(ISOLATED_FLAGS) -ffp-contract=off -o $@ $< $(if $(filter kernel/%,$*),\
 		$(wildcard src/kernel/builtin/$(patsubst %_test,%,$(@F)).c) $(B)/libmock.a) \
 		$(B)/libisolated.a -lcmocka -lpng -lz $(ISOLATED_LIBS)
 $(SERVER_TESTS): $(B)/tests/%: tests/unit/%.c $(B)/libserver.a | deps-check
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(COMMON) $(SERVER_FLAGS) -o $@ $< $(B)/libserver.a -lcmocka $(SERVER_LIBS)
+	$(Q)$(CC) $(CPPFLAGS) $(COMMON) $(SERVER_FLAGS) -o $@ $< $(B)/libserver.a -lcmocka $(SERVER_LIBS)
 
 TEST_ENV = PRONG_BUILD=$(BUILD) PRONG_DIR=$(CURDIR)/$(B) PRONG_ZYGOTE=$(CURDIR)/$(B)/prong-zygote \
 	PRONG_KERNELS=$(CURDIR)/$(B)/kernels PRONG_TEST_KERNELS=$(CURDIR)/$(B)/test-kernels PYTHONDONTWRITEBYTECODE=1
@@ -116,7 +117,7 @@ bench: deps-bench all ## the speed and memory table (ROWS="echo primes" for some
 	$(TEST_ENV) PRONG_BENCH=$(CURDIR)/$(B)/bench $(PYTHON) tests/bench/bench.py $(ROWS)
 $(B)/bench/%: tests/bench/%.c | deps
 	@mkdir -p $(@D)
-	$(CC) -D_GNU_SOURCE -std=gnu11 -O2 $(WARNINGS) -o $@ $< -lmicrohttpd -pthread
+	$(Q)$(CC) -D_GNU_SOURCE -std=gnu11 -O2 $(WARNINGS) -o $@ $< -lmicrohttpd -pthread
 
 # ---- the rest -------------------------------------------------------------------------------------
 lint: deps-lint ## format, static analysis, house rules
@@ -144,7 +145,7 @@ clean: ## remove build/
 	rm -rf build compile_commands.json
 help: ## this list
 	@awk -F':.*## ' '/^[a-z_.-]+:.*## /{printf "  make %-22s %s\n",$$1,$$2}' $(MAKEFILE_LIST)
-	@echo "  BUILD=release|debug|asan|tsan, PREFIX, DESTDIR, CFLAGS, LDFLAGS, DEV=1 (warnings are errors)"
+	@echo "  BUILD=release|debug|asan|tsan, V=1, PREFIX, DESTDIR, CFLAGS, LDFLAGS, DEV=1 (warnings are errors)"
 
 # Packages by Debian's names; each target asks only for what it needs and only when it is missing.
 deps:

@@ -4,8 +4,8 @@ void home_init(struct home *h, int cpu)
 {
     h->cpu = -1;
     if (cpu >= 0 && cpu < CPU_SETSIZE &&
-        sched_getaffinity(0, sizeof(h->allowed), &h->allowed) == 0 && CPU_ISSET((size_t)cpu, &h->allowed) &&
-        CPU_COUNT(&h->allowed) > 1)
+        sched_getaffinity(0, sizeof(h->allowed), &h->allowed) == 0 &&
+        CPU_ISSET((size_t)cpu, &h->allowed) && CPU_COUNT(&h->allowed) > 1)
         h->cpu = cpu;
 }
 

@@ -55,7 +55,7 @@ static void test_another_version_is_refused(void **state)
 static void test_the_table_is_bounded(void **state)
 {
     static struct catalog c;
-    static char names[PROTO_KERNELS_MAX + 1][8];
+    static char names[PROTO_KERNELS_MAX + 1][16];
 
     (void)state;
     catalog_init(&c);
