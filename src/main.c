@@ -226,8 +226,9 @@ static int prepare(struct prong *p, struct err *err)
         return rc;
     if (p->config.workers == 0)
         p->config.workers = machine_cores();
+    /* Two per core: libmicrohttpd's threads take connections as they can, and few of them share unevenly. */
     if (p->config.threads == 0)
-        p->config.threads = machine_cores();
+        p->config.threads = 2 * (uint64_t)machine_cores();
     p->config.threads = MIN(p->config.threads, (uint64_t)64);
     p->config.workers = MIN(p->config.workers, (uint64_t)240);
     if (fd_limit_raise(p->config.connections + FD_RESERVE) < p->config.connections + FD_RESERVE)

@@ -119,13 +119,13 @@ static uint64_t wanted_end(const struct plan *p, uint64_t lo)
     return longer_end + ((lo - longer_end) / shorter + 1) * shorter;
 }
 
-/* A turn gives each worker an equal chunk, three quarters of what is left between them: few chunks, and small
+/* A turn gives each worker an equal chunk, seven eighths of what is left between them: few chunks, and small
  * ones at the end. */
 static uint64_t share_of_turn(struct plan *p, uint64_t left)
 {
     if (p->turn_chunks == 0) {
         p->turn_chunks = p->rules.workers;
-        p->turn_units = divide_up(left, p->rules.workers) / 4 * 3 + 1;
+        p->turn_units = divide_up(left, p->rules.workers) / 8 * 7 + 1;
     }
     p->turn_chunks--;
     return p->turn_units;

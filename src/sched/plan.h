@@ -23,9 +23,9 @@
 
 enum {
     PLAN_FIRST_CHUNKS_PER_WORKER = 4,
-    PLAN_CHUNK_NS = 30 * 1000 * 1000,    /* within 20 to 50 ms */
-    PLAN_CHUNK_NS_MIN = 200 * 1000,      /* below this, handing out costs more than it gains */
-    PLAN_YIELD_NS_MIN = 2 * 1000 * 1000, /* a rest shorter than this is not worth handing back */
+    PLAN_CHUNK_NS = 30 * 1000 * 1000, /* within 20 to 50 ms */
+    PLAN_CHUNK_NS_MIN = 200 * 1000,   /* below this, handing out costs more than it gains */
+    PLAN_YIELD_NS_MIN = 500 * 1000,   /* a rest shorter than this is not worth handing back */
     PLAN_COMBINE_PARTS = 16,
     PLAN_COMBINE_BYTES = 4 << 20, /* … or once their bytes pass this, from two parts on, unless one
                                      of them is over two thirds of it */

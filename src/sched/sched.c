@@ -224,7 +224,10 @@ static int check_kernel(struct sched *s, struct job *job, uint64_t now_ns)
 /* Whether the express worker would run it soon, whatever waits for the others. */
 static bool goes_express(struct sched *s, const struct kernel *k)
 {
-    return cost_is_short(&record_of(s, k)->cost) && (k->about->flags & PRONG_IDEMPOTENT) != 0 &&
+    const struct cost *cost = &record_of(s, k)->cost;
+
+    return cost_is_short(cost) && cost_job_ns(cost) <= COST_EXPRESS_NS_MAX &&
+           (k->about->flags & PRONG_IDEMPOTENT) != 0 &&
            s->out[POOL_EXPRESS] < s->live[POOL_EXPRESS] * SCHED_INTAKE_TASKS_MAX;
 }
 

@@ -529,13 +529,15 @@ static void yield_is_wanted_only_without_gaps_and_with_idle_workers(void **state
 
 static void yield_is_wanted_for_a_rest_that_is_worth_it(void **state)
 {
+    /* 0.1 ms a unit. */
+    const uint64_t least = PLAN_YIELD_NS_MIN / 100000;
     struct plan *p = plan_of((struct plan_rules) {.workers = 1, .chunks_wanted = 1}, 100, 1e5);
     struct plan_range r = next(p);
 
     (void)state;
     p->rules.chunks_wanted = 0;
-    assert_true(plan_wants_yield(p, r.lo, r.hi, 80, 1)); /* 2 ms left */
-    assert_false(plan_wants_yield(p, r.lo, r.hi, 81, 1));
+    assert_true(plan_wants_yield(p, r.lo, r.hi, 100 - least, 1));
+    assert_false(plan_wants_yield(p, r.lo, r.hi, 100 - least + 1, 1));
     plan_release(p);
 }
 
