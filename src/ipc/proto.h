@@ -98,7 +98,7 @@ struct proto_fork {
     uint64_t tasks_max;          /* … or has run this many tasks */
     uint32_t slot;
     int32_t nice;
-    int32_t home_cpu; /* where it should best run; -1: anywhere */
+    int32_t home_cpu; /* the core it keeps to; -1: any */
     uint32_t reserved;
 };
 

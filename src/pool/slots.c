@@ -34,13 +34,15 @@ static int make_memory(struct pool *p, struct slot *s, int *ret_page_fd)
     return 0;
 }
 
-/* The cores that this process may use, dealt out one by one. */
-static int home_cpu(unsigned worker)
+/* The cores that this process may use, dealt out one by one, if there is an ordinary worker for each. */
+static int home_cpu(const struct pool *p, const struct slot *s)
 {
+    unsigned worker = (unsigned)(s - p->slots);
     cpu_set_t set;
     unsigned left;
 
-    if (sched_getaffinity(0, sizeof(set), &set) < 0 || CPU_COUNT(&set) == 0)
+    if (s->kind != POOL_ORDINARY || sched_getaffinity(0, sizeof(set), &set) < 0 ||
+        CPU_COUNT(&set) < 2 || p->config.workers[POOL_ORDINARY] < (unsigned)CPU_COUNT(&set))
         return -1;
     left = worker % (unsigned)CPU_COUNT(&set);
     for (size_t cpu = 0; cpu < CPU_SETSIZE; cpu++) {
@@ -61,7 +63,7 @@ static int send_fork(struct pool *p, struct slot *s, int channel, int page_fd)
         .tasks_max = p->config.worker_tasks_max,
         .slot = (uint32_t)(s - p->slots),
         .nice = s->kind == POOL_ORDINARY ? p->config.nice : 0,
-        .home_cpu = s->kind == POOL_ORDINARY ? home_cpu((unsigned)(s - p->slots)) : -1,
+        .home_cpu = home_cpu(p, s),
     };
     struct iovec iov = {.iov_base = &frame, .iov_len = sizeof(frame)};
     int fds[PROTO_FORK_FD_COUNT] = {

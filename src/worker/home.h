@@ -1,23 +1,14 @@
 /*
- * F3, behind the wall. A worker's home core. The system wakes a worker where it last ran if that is idle, so
- * two workers that once ended up on one core are woken there together, again and again, while another
- * core idles: 10 ms of work on two workers then take almost 10 ms.
+ * F3, behind the wall. A worker's own core, when there is a worker for every core.
  *
- * So before a chunk a worker that is away goes home, and is free to be moved from there at once. It is never
- * pinned: when something else keeps the home busy, the system moves it on.
+ * Left to itself, the system often wakes two workers on one core while the sender's core falls idle a moment
+ * later, and evens it out only after milliseconds: two workers then take up to 1.4 times as long over work of
+ * a few milliseconds. With fewer workers than cores there is room, and they stay free.
  */
 #ifndef WORKER_HOME_H
 #define WORKER_HOME_H
 
-#include <sched.h>
-
-struct home {
-    int cpu; /* -1: none */
-    cpu_set_t allowed;
-};
-
-/* `cpu` below 0, or one that this process may not use, means no home. */
-void home_init(struct home *h, int cpu);
-void home_return(const struct home *h);
+/* Keeps this process on `cpu`; below 0, or where that may not be, it stays free. */
+void home_settle(int cpu);
 
 #endif

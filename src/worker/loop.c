@@ -38,7 +38,6 @@ struct worker {
     struct order order;
     struct task task;
     struct retire retire;
-    struct home home;
     struct usage used; /* up to the end of the last task */
 };
 
@@ -116,7 +115,7 @@ static void set_up(struct worker *w, const struct worker_config *c)
     if (task_init(&w->task, w->page, w->control, &w->channel) < 0)
         end_unsound("there is no memory.");
     retire_init(&w->retire, c->fork, STATM_FD, w->page);
-    home_init(&w->home, c->fork->home_cpu);
+    home_settle(c->fork->home_cpu);
     w->used = usage_now();
 }
 
@@ -156,8 +155,6 @@ static void run_order(struct worker *w, uint64_t start_ns, struct proto_answer *
     struct usage before = w->used;
     struct run_result result;
 
-    if (frame_of(w)->op == PROTO_OP_MAP)
-        home_return(&w->home);
     task_begin(&w->task, &w->order);
     result = run_task(&w->task);
     w->used = usage_now();

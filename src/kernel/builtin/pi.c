@@ -31,12 +31,12 @@ static const struct prong_param params[] = {
 
 /* xoroshiro128+ (Blackman, Vigna), one generator per lane. */
 struct generators {
-    uint64_t a[LANES], b[LANES];
+    _Alignas(64) uint64_t a[LANES], b[LANES];
 };
 
 /* What the generators give in a batch makes as many points: a 64-bit number is two coordinates. */
 union batch {
-    uint64_t numbers[BATCH_SAMPLES];
+    _Alignas(64) uint64_t numbers[BATCH_SAMPLES];
     struct {
         int32_t x[BATCH_SAMPLES], y[BATCH_SAMPLES];
     } points;
