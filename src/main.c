@@ -29,6 +29,7 @@ enum {
     READY_S = 15,
     ANSWER_S = 5, /* for answers that are ready to be sent */
     FD_RESERVE = 512,
+    THREADS_PER_CORE = 4,
     LARGE_BLOCK_BYTES = 256 << 10,
 };
 
@@ -226,9 +227,9 @@ static int prepare(struct prong *p, struct err *err)
         return rc;
     if (p->config.workers == 0)
         p->config.workers = machine_cores();
-    /* Two per core: libmicrohttpd's threads take connections as they can, and few of them share unevenly. */
+    /* Several per core: libmicrohttpd's threads take connections as they can, and few of them share unevenly. */
     if (p->config.threads == 0)
-        p->config.threads = 2 * (uint64_t)machine_cores();
+        p->config.threads = THREADS_PER_CORE * (uint64_t)machine_cores();
     p->config.threads = MIN(p->config.threads, (uint64_t)64);
     p->config.workers = MIN(p->config.workers, (uint64_t)240);
     if (fd_limit_raise(p->config.connections + FD_RESERVE) < p->config.connections + FD_RESERVE)
