@@ -144,7 +144,7 @@ def speedup(path, blocks, block, what, floor=None, aim=None):
     ms = [[seconds / MS for seconds, _ in side] for side in zip(*pairs)]
     cpu_ms = [pairs.median(i, lambda timed: timed[1].receipt("cpu_ms")) for i in (0, 1)]
     chunks = pairs.median(1, lambda timed: timed[1].receipt("chunks"))
-    both = sum(answer.receipt("workers") == 2 for _, (_, answer) in pairs) / len(pairs)
+    both = sum(answer.receipt("workers") >= 2 for _, (_, answer) in pairs) / len(pairs)
     return Line(what, pairs.ratio(lambda timed: timed[0]), "×",
                 f"{statistics.median(ms[0]):.1f} to {statistics.median(ms[1]):.1f} ms, best {min(ms[0]):.1f} to "
                 f"{min(ms[1]):.1f}; CPU {cpu_ms[0]:.1f} to {cpu_ms[1]:.1f} ms; {chunks:.0f} chunks, both workers in "
