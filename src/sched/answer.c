@@ -1,8 +1,3 @@
-#include <errno.h>
-#include <signal.h>
-#include <sys/wait.h>
-
-#include "base/fd.h"
 #include "base/log.h"
 #include "sched/internal.h"
 #include "state/metrics.h"
@@ -66,7 +61,7 @@ static void concatenate(struct sched *s, struct run *run)
 }
 
 /* Parts that finish would only concatenate are concatenated here, so that it gets few. */
-static void go_on(struct sched *s, struct run *run)
+void answer_go_on(struct sched *s, struct run *run)
 {
     const struct description *about = run->kernel->about;
 
@@ -112,7 +107,7 @@ static void planned(struct sched *s, struct run *run, const struct proto_answer 
         s->backlog_ns += predicted - run->left_ns;
         run->left_ns = predicted;
     }
-    go_on(s, run);
+    answer_go_on(s, run);
 }
 
 static void tell_progress(struct sched *s, struct run *run)
@@ -152,7 +147,7 @@ static void mapped(struct sched *s, struct run *run, const struct task *t, struc
         plan_add_mapped(&run->plan, part, event->answer.run_ns);
     }
     tell_progress(s, run);
-    go_on(s, run);
+    answer_go_on(s, run);
 }
 
 static void combined(struct sched *s, struct run *run, const struct task *t,
@@ -169,7 +164,7 @@ static void combined(struct sched *s, struct run *run, const struct task *t,
         return;
     }
     plan_add_combined(&run->plan, t->first, t->count, part);
-    go_on(s, run);
+    answer_go_on(s, run);
 }
 
 static void started(struct sched *s, struct run *run, struct pool_event *event)
@@ -266,180 +261,6 @@ static void answered(struct sched *s, struct pool_event *event)
         result(s, run, &ended, event);
 }
 
-/* ---- deaths ---- */
-
-static unsigned crashes_before(const struct run *run, const struct task *t)
-{
-    unsigned n = 0;
-
-    for (size_t i = 0; i < run->crash_count; i++) {
-        if (run->crashes[i].op == t->op &&
-            (t->op != PROTO_OP_MAP || (run->crashes[i].lo < t->hi && t->lo < run->crashes[i].hi)))
-            n++;
-    }
-    return n;
-}
-
-static bool may_retry(struct sched *s, struct run *run, const struct task *t)
-{
-    if ((run->kernel->about->flags & PRONG_IDEMPOTENT) == 0 || run->crash_count == CRASHES_KEPT ||
-        crashes_before(run, t) >= s->config.retry.chunk_retries)
-        return false;
-    run->crashes[run->crash_count].op = t->op;
-    run->crashes[run->crash_count].lo = t->lo;
-    run->crashes[run->crash_count].hi = t->hi;
-    run->crash_count++;
-    return true;
-}
-
-static void retry(struct sched *s, struct run *run, const struct task *t)
-{
-    run->job->receipt.retries++;
-    metrics_add(METRIC_TASK_RETRIES, 0, 1);
-    if (t->op == PROTO_OP_START)
-        run->state = RUN_NEW;
-    if (t->op == PROTO_OP_COMBINE)
-        plan_release_from_combine(&run->plan, t->first, t->count);
-    if (t->op == PROTO_OP_MAP && plan_give_back(&run->plan, t->lo, t->hi) < 0) {
-        run_fail(s, run, "The server has no memory left to try again.");
-        return;
-    }
-    if (t->op == PROTO_OP_MAP || t->op == PROTO_OP_COMBINE)
-        go_on(s, run);
-    else
-        dispatch_queue(s, run);
-}
-
-static void remember(struct sched *s, struct run *run, const struct kernel *kernel)
-{
-    uint64_t now_ns = clock_now_ns();
-
-    retry_brake_add(&record_of(s, kernel)->brake, &s->config.retry, now_ns);
-    if (run == NULL || s->config.retry.poison_deaths == 0)
-        return;
-    if (run->fingerprint == 0)
-        run->fingerprint = run_fingerprint(s, run->job);
-    if (retry_poison_add(&s->poison, &s->config.retry, run->fingerprint, now_ns))
-        log_warning("an input of kernel %s has killed %u workers and is refused from now on",
-                    kernel->about->name, s->config.retry.poison_deaths);
-    atomic_store(&s->has_poison, true);
-}
-
-void answer_crash(struct sched *s, struct task *t, int status, bool counts)
-{
-    struct task ended = *t;
-    struct run *run = t->run;
-
-    task_end(s, t);
-    if (counts)
-        remember(s, run, ended.kernel);
-    if (run == NULL)
-        return;
-    if (may_retry(s, run, &ended)) {
-        retry(s, run, &ended);
-        return;
-    }
-    run->job->wait_status = status;
-    run_end(s, run, JOB_DIED);
-}
-
-/* Whether the kernel's out-of-memory killer has been at work since last asked. */
-bool answer_oom_struck(struct sched *s)
-{
-    char text[16384];
-    const char *line;
-    uint64_t kills = 0;
-    bool struck;
-
-    if (fd_read_file("/proc/vmstat", text, sizeof(text)) < 0)
-        return false;
-    line = strstr(text, "\noom_kill ");
-    if (line != NULL)
-        kills = strtoull(line + sizeof("\noom_kill"), NULL, 10);
-    struck = kills > s->oom_kills;
-    s->oom_kills = kills;
-    return struck;
-}
-
-/* What was sent to a kind of worker and is neither in the intake nor in any page may have died with one. */
-static void audit(struct sched *s, enum pool_kind kind, int status)
-{
-    if (s->out[kind] == 0)
-        return;
-    task_audit(s, kind);
-    for (unsigned i = 0; i < PROTO_INFLIGHT_MAX; i++) {
-        struct task *t = &s->tasks[i];
-        if (t->id != 0 && t->kind == kind && !t->was_audited && !pool_is_claimed(s->pool, t->id))
-            task_lost(s, t, status);
-    }
-}
-
-static void count_death(const struct pool_event *event)
-{
-    int reason = 3;
-
-    if (event->was_killed)
-        reason = 1;
-    else if (event->misbehaved)
-        reason = 2;
-    else if (WIFEXITED(event->exited.status) &&
-             WEXITSTATUS(event->exited.status) == PROTO_EXIT_RETIRED && event->task == 0)
-        reason = 0;
-    metrics_add(METRIC_WORKER_DEATHS, reason, 1);
-}
-
-static void log_death(const struct pool_event *event, const struct task *t)
-{
-    int status = event->exited.status;
-    const char *kernel = t == NULL ? "no kernel" : t->kernel->about->name;
-    const char *job = t == NULL || t->run == NULL ? "none" : t->run->job->id.text;
-
-    if (WIFSIGNALED(status))
-        log_warning("worker %d died by SIG%s%s; it ran %s, job %s", event->exited.pid,
-                    sigabbrev_np(WTERMSIG(status)),
-                    event->was_killed   ? ", as asked"
-                    : event->misbehaved ? " because it broke the protocol"
-                                        : "",
-                    kernel, job);
-    else
-        log_warning("worker %d exited with code %d; it ran %s, job %s", event->exited.pid,
-                    WEXITSTATUS(status), kernel, job);
-}
-
-static void settle_death(struct sched *s, struct task *t, const struct pool_event *event)
-{
-    int status = event->exited.status;
-
-    if (t->run != NULL && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && !event->was_killed)
-        t->run->job->was_oom = answer_oom_struck(s);
-    answer_crash(s, t, status, !event->was_killed);
-}
-
-static void exited(struct sched *s, const struct pool_event *event, enum pool_kind kind)
-{
-    int status = event->exited.status;
-    struct task *t = task_find(s, event->task);
-    bool retired = WIFEXITED(status) && WEXITSTATUS(status) == PROTO_EXIT_RETIRED;
-
-    count_death(event);
-    if (t != NULL || !retired)
-        log_death(event, t);
-    if (t != NULL)
-        settle_death(s, t, event);
-    /* It may also have had tasks that its page does not name: taken from the intake and not said so yet, or
-     * answered after it had lost our trust. */
-    if (!retired || event->misbehaved)
-        audit(s, kind, status);
-}
-
-static void zygote_down(struct sched *s)
-{
-    for (unsigned i = 0; i < PROTO_INFLIGHT_MAX; i++) {
-        if (s->tasks[i].id != 0)
-            answer_crash(s, &s->tasks[i], SIGKILL, false);
-    }
-}
-
 static void label_kernels(struct sched *s)
 {
     for (unsigned i = 0; i < atomic_load(&s->catalog.count); i++) {
@@ -465,8 +286,9 @@ void answer_event(struct sched *s, struct pool_event *event)
         return;
     case POOL_EXITED:
         /* Filled by workers, then by the ordinary ones first: the slot tells the kind. */
-        exited(s, event,
-               event->slot < s->config.pool.workers[POOL_ORDINARY] ? POOL_ORDINARY : POOL_EXPRESS);
+        death_of_worker(s, event,
+                        event->slot < s->config.pool.workers[POOL_ORDINARY] ? POOL_ORDINARY
+                                                                            : POOL_EXPRESS);
         return;
     case POOL_STARTED:
         metrics_add(METRIC_WORKER_STARTS, 0, event->forked.pid > 0);
@@ -476,7 +298,7 @@ void answer_event(struct sched *s, struct pool_event *event)
         label_kernels(s);
         return;
     case POOL_DOWN:
-        zygote_down(s);
+        death_of_zygote(s);
         return;
     case POOL_MISBEHAVED:
         return;

@@ -166,8 +166,13 @@ void task_audit(struct sched *s, enum pool_kind kind);    /* sets was_audited of
 
 /* answer.c: what workers say. */
 void answer_event(struct sched *s, struct pool_event *event);
-void answer_crash(struct sched *s, struct task *t, int status, bool counts);
-bool answer_oom_struck(struct sched *s); /* since last asked */
+void answer_go_on(struct sched *s, struct run *run); /* combine, finish or end, or the next chunk */
+
+/* deaths.c: of workers and of the zygote. */
+void death_of_worker(struct sched *s, const struct pool_event *event, enum pool_kind kind);
+void death_of_zygote(struct sched *s);
+void death_of_task(struct sched *s, struct task *t, int status, bool counts);
+bool death_by_oom(struct sched *s); /* whether the system's OOM killer struck since last asked */
 
 /* run.c: the life of a run. */
 struct run *run_new(struct sched *s, struct job *job);

@@ -67,7 +67,7 @@ int sched_start(struct sched **ret, const struct sched_config *config, struct er
     CHECK(s != NULL);
     init(s, config);
     label_metrics(s);
-    (void)answer_oom_struck(s); /* what was before us is not ours */
+    (void)death_by_oom(s); /* what was before us is not ours */
     rc = open_fds(s);
     watch_init(&s->watch, s->epoll_fd);
     if (rc < 0)

@@ -127,7 +127,7 @@ static bool is_in_intake(struct sched *s, const struct task *t)
 void task_timer(struct sched *s, struct task *t, uint64_t now_ns)
 {
     if (t->signal == 0 && !pool_is_claimed(s->pool, t->id) && !is_in_intake(s, t)) {
-        answer_crash(s, t, t->lost_status, false);
+        death_of_task(s, t, t->lost_status, false);
         return;
     }
     if (t->signal == 0) {
@@ -142,7 +142,7 @@ void task_timer(struct sched *s, struct task *t, uint64_t now_ns)
     } else if (is_in_intake(s, t)) {
         t->was_missed = false; /* whoever takes it sees that it is cancelled */
     } else if (t->was_missed) {
-        answer_crash(s, t, t->lost_status, false);
+        death_of_task(s, t, t->lost_status, false);
         return;
     } else {
         t->was_missed = true;

@@ -1,0 +1,179 @@
+#include <signal.h>
+#include <sys/wait.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "sched/internal.h"
+#include "state/metrics.h"
+
+static unsigned crashes_before(const struct run *run, const struct task *t)
+{
+    unsigned n = 0;
+
+    for (size_t i = 0; i < run->crash_count; i++) {
+        if (run->crashes[i].op == t->op &&
+            (t->op != PROTO_OP_MAP || (run->crashes[i].lo < t->hi && t->lo < run->crashes[i].hi)))
+            n++;
+    }
+    return n;
+}
+
+static bool may_retry(struct sched *s, struct run *run, const struct task *t)
+{
+    if ((run->kernel->about->flags & PRONG_IDEMPOTENT) == 0 || run->crash_count == CRASHES_KEPT ||
+        crashes_before(run, t) >= s->config.retry.chunk_retries)
+        return false;
+    run->crashes[run->crash_count].op = t->op;
+    run->crashes[run->crash_count].lo = t->lo;
+    run->crashes[run->crash_count].hi = t->hi;
+    run->crash_count++;
+    return true;
+}
+
+static void retry(struct sched *s, struct run *run, const struct task *t)
+{
+    run->job->receipt.retries++;
+    metrics_add(METRIC_TASK_RETRIES, 0, 1);
+    if (t->op == PROTO_OP_START)
+        run->state = RUN_NEW;
+    if (t->op == PROTO_OP_COMBINE)
+        plan_release_from_combine(&run->plan, t->first, t->count);
+    if (t->op == PROTO_OP_MAP && plan_give_back(&run->plan, t->lo, t->hi) < 0) {
+        run_fail(s, run, "The server has no memory left to try again.");
+        return;
+    }
+    if (t->op == PROTO_OP_MAP || t->op == PROTO_OP_COMBINE)
+        answer_go_on(s, run);
+    else
+        dispatch_queue(s, run);
+}
+
+static void remember(struct sched *s, struct run *run, const struct kernel *kernel)
+{
+    uint64_t now_ns = clock_now_ns();
+
+    retry_brake_add(&record_of(s, kernel)->brake, &s->config.retry, now_ns);
+    if (run == NULL || s->config.retry.poison_deaths == 0)
+        return;
+    if (run->fingerprint == 0)
+        run->fingerprint = run_fingerprint(s, run->job);
+    if (retry_poison_add(&s->poison, &s->config.retry, run->fingerprint, now_ns))
+        log_warning("an input of kernel %s has killed %u workers and is refused from now on",
+                    kernel->about->name, s->config.retry.poison_deaths);
+    atomic_store(&s->has_poison, true);
+}
+
+void death_of_task(struct sched *s, struct task *t, int status, bool counts)
+{
+    struct task ended = *t;
+    struct run *run = t->run;
+
+    task_end(s, t);
+    if (counts)
+        remember(s, run, ended.kernel);
+    if (run == NULL)
+        return;
+    if (may_retry(s, run, &ended)) {
+        retry(s, run, &ended);
+        return;
+    }
+    run->job->wait_status = status;
+    run_end(s, run, JOB_DIED);
+}
+
+/* Whether the kernel's out-of-memory killer has been at work since last asked. */
+bool death_by_oom(struct sched *s)
+{
+    char text[16384];
+    const char *line;
+    uint64_t kills = 0;
+    bool struck;
+
+    if (fd_read_file("/proc/vmstat", text, sizeof(text)) < 0)
+        return false;
+    line = strstr(text, "\noom_kill ");
+    if (line != NULL)
+        kills = strtoull(line + sizeof("\noom_kill"), NULL, 10);
+    struck = kills > s->oom_kills;
+    s->oom_kills = kills;
+    return struck;
+}
+
+/* What was sent to a kind of worker and is neither in the intake nor in any page may have died with one. */
+static void audit(struct sched *s, enum pool_kind kind, int status)
+{
+    if (s->out[kind] == 0)
+        return;
+    task_audit(s, kind);
+    for (unsigned i = 0; i < PROTO_INFLIGHT_MAX; i++) {
+        struct task *t = &s->tasks[i];
+        if (t->id != 0 && t->kind == kind && !t->was_audited && !pool_is_claimed(s->pool, t->id))
+            task_lost(s, t, status);
+    }
+}
+
+static void count_death(const struct pool_event *event)
+{
+    int reason = 3;
+
+    if (event->was_killed)
+        reason = 1;
+    else if (event->misbehaved)
+        reason = 2;
+    else if (WIFEXITED(event->exited.status) &&
+             WEXITSTATUS(event->exited.status) == PROTO_EXIT_RETIRED && event->task == 0)
+        reason = 0;
+    metrics_add(METRIC_WORKER_DEATHS, reason, 1);
+}
+
+static void log_death(const struct pool_event *event, const struct task *t)
+{
+    int status = event->exited.status;
+    const char *kernel = t == NULL ? "no kernel" : t->kernel->about->name;
+    const char *job = t == NULL || t->run == NULL ? "none" : t->run->job->id.text;
+
+    if (WIFSIGNALED(status))
+        log_warning("worker %d died by SIG%s%s; it ran %s, job %s", event->exited.pid,
+                    sigabbrev_np(WTERMSIG(status)),
+                    event->was_killed   ? ", as asked"
+                    : event->misbehaved ? " because it broke the protocol"
+                                        : "",
+                    kernel, job);
+    else
+        log_warning("worker %d exited with code %d; it ran %s, job %s", event->exited.pid,
+                    WEXITSTATUS(status), kernel, job);
+}
+
+static void settle_death(struct sched *s, struct task *t, const struct pool_event *event)
+{
+    int status = event->exited.status;
+
+    if (t->run != NULL && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && !event->was_killed)
+        t->run->job->was_oom = death_by_oom(s);
+    death_of_task(s, t, status, !event->was_killed);
+}
+
+void death_of_worker(struct sched *s, const struct pool_event *event, enum pool_kind kind)
+{
+    int status = event->exited.status;
+    struct task *t = task_find(s, event->task);
+    bool retired = WIFEXITED(status) && WEXITSTATUS(status) == PROTO_EXIT_RETIRED;
+
+    count_death(event);
+    if (t != NULL || !retired)
+        log_death(event, t);
+    if (t != NULL)
+        settle_death(s, t, event);
+    /* It may also have had tasks that its page does not name: taken from the intake and not said so yet, or
+     * answered after it had lost our trust. */
+    if (!retired || event->misbehaved)
+        audit(s, kind, status);
+}
+
+void death_of_zygote(struct sched *s)
+{
+    for (unsigned i = 0; i < PROTO_INFLIGHT_MAX; i++) {
+        if (s->tasks[i].id != 0)
+            death_of_task(s, &s->tasks[i], SIGKILL, false);
+    }
+}
