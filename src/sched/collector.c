@@ -38,18 +38,34 @@ static void watch_clients(struct sched *s, uint64_t now_ns)
     }
 }
 
-/* What does not split tells how far it is by its worker's page alone. */
+/* How far a run is: what has been answered, and what the pages of its workers say. */
+static bool progress_of(struct sched *s, const struct run *run, uint64_t *ret_done,
+                        uint64_t *ret_total)
+{
+    const struct task *t;
+    uint64_t done, total;
+
+    if (!run->has_plan) {
+        t = TAILQ_FIRST(&run->tasks);
+        return t != NULL && pool_progress(s->pool, t->id, ret_done, ret_total) && *ret_total > 0;
+    }
+    *ret_done = run->plan.units_done;
+    *ret_total = run->plan.units;
+    TAILQ_FOREACH (t, &run->tasks, link) {
+        if (t->op == PROTO_OP_MAP && pool_progress(s->pool, t->id, &done, &total))
+            *ret_done += MIN(done, t->hi - t->lo);
+    }
+    return true;
+}
+
 static void tell_progress(struct sched *s)
 {
     struct run *run;
 
     TAILQ_FOREACH (run, &s->runs, link) {
-        const struct task *t = TAILQ_FIRST(&run->tasks);
-        uint64_t done, total;
-        if (run->job->progress == NULL || run->has_plan || t == NULL ||
-            !pool_progress(s->pool, t->id, &done, &total) || total == 0)
-            continue;
-        run_news(s, run->job, (struct news) {.kind = NEWS_PROGRESS, .done = done, .total = total});
+        struct news news = {.kind = NEWS_PROGRESS};
+        if (run->job->progress != NULL && progress_of(s, run, &news.done, &news.total))
+            run_news(s, run->job, news);
     }
 }
 
@@ -60,6 +76,7 @@ static void tick(struct sched *s, uint64_t now_ns)
     s->tick_ns = now_ns + SCHED_TICK_MS * CLOCK_NS_PER_MS;
     watch_clients(s, now_ns);
     task_free_express(s, now_ns);
+    dispatch_shorten(s, now_ns);
     tell_progress(s);
     (void)slab_store_trim(pool_slabs(s->pool), now_ns - SLAB_IDLE_S * CLOCK_NS_PER_S);
 }

@@ -4,6 +4,7 @@
 #include "sched/internal.h"
 
 enum {
+    LONG_CHUNKS = 4,                   /* times as long as it should be: hand the rest back */
     OVERLAP_NS_MAX = 1000 * 1000,      /* only shorter tasks may wait inside an intake */
     PREFETCH_NS_MAX = 5 * 1000 * 1000, /* … or a chunk this short, while nobody else waits */
 };
@@ -285,6 +286,20 @@ static void ask_stragglers(struct sched *s)
     for (unsigned asked = 0; asked < idle && (t = longest_rest(s, idle)) != NULL; asked++) {
         t->asked_to_yield = true;
         pool_ask_to_yield(s->pool, (unsigned)(t->id & 0xff), t->id);
+    }
+}
+
+/* A chunk cut when nothing was known, or known wrongly: others should not wait for its end. */
+void dispatch_shorten(struct sched *s, uint64_t now_ns)
+{
+    for (unsigned i = 0; i < PROTO_INFLIGHT_MAX; i++) {
+        struct task *t = &s->tasks[i];
+        if (t->id == 0 || t->run == NULL || t->op != PROTO_OP_MAP || t->asked_to_yield ||
+            t->run->job->chunks_wanted > 0 ||
+            now_ns - t->sent_ns < LONG_CHUNKS * (uint64_t)PLAN_CHUNK_NS)
+            continue;
+        t->asked_to_yield = true;
+        pool_ask_to_yield(s->pool, i, t->id);
     }
 }
 

@@ -150,6 +150,8 @@ struct run *sched_find_run(struct sched *s, const char *id);
 /* dispatch.c: sends what can be sent: chosen and put together under the lock, sent without it. */
 void dispatch_all(struct sched *s, struct pool_outbox *outbox);
 void dispatch_flush(struct sched *s, struct pool_outbox *outbox);
+void dispatch_shorten(struct sched *s,
+                      uint64_t now_ns); /* takes the rest of chunks that run too long */
 void dispatch_queue(struct sched *s,
                     struct run *run); /* queues the run if it has something to send */
 
