@@ -100,3 +100,12 @@ def test_a_half_closed_client_still_may_read(server):
         sock.shutdown(socket.SHUT_WR)
         sock.recv(65536)
     s.wait_idle()
+
+
+def test_a_listener_that_leaves_in_the_first_chunk(server):
+    s = server(workers=1, express=0)
+    sock = send(s, "sum?end=10000000000000", "text/event-stream")
+    s.wait_busy(1)
+    hang_up(sock, False)
+    s.wait_idle(5)
+    assert s.metric("prong_jobs_total", kernel="sum", outcome="cancelled") == 1

@@ -134,3 +134,13 @@ def test_more_than_are_ever_in_flight(server, count):
     answers = [r.result() for r in requests]
     assert {a.status for a in answers} == {200}
     assert [a.json["limit"] for a in answers] == list(range(count))
+
+
+def test_a_first_chunk_of_unknown_cost_keeps_nobody_waiting(server):
+    """A quarter of this work would take minutes: the worker is asked to hand the rest of it back."""
+    s = server(workers=1, express=0)
+    long = s.later("GET", "/compute/sum?end=10000000000000", prong_timeout=6)
+    s.wait_busy(1)
+    assert s.get("/compute/echo?message=hi").json == {"message": "hi"}
+    assert not long.is_done, "the long one was over before: proves nothing"
+    assert long.result().status == 504
