@@ -206,6 +206,7 @@ static int serve(struct prong *p)
     }
     say_where(p);
     wait_signal(p);
+    sched_drain(p->api.sched); /* from here on /readyz says no */
     log_info("ending: at most %.0f s for what runs; once more Ctrl-C ends it at once",
              (double)p->config.drain_ns / (double)CLOCK_NS_PER_S);
     arm_second_sigint();
