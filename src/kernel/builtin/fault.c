@@ -27,7 +27,7 @@ enum {
 };
 
 #define EXIT_STATUS    3
-#define ALLOC_MAX      (8ull << 30)
+#define ALLOC_MAX      (1ull << 30)
 #define ALLOC_CHUNK    (16u << 20)
 #define PAGE_BYTES     4096u
 #define CHILDREN       8
