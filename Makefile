@@ -38,7 +38,8 @@ ISOLATED_LIBS  := -ldl -lm
 objects = $(patsubst src/%.c,$(B)/$(1)/%.o,$(foreach d,$(2),$(wildcard src/$(d)/*.c)))
 SERVER_OBJECTS   := $(call objects,server,$(SERVER)) $(patsubst %,$(B)/server/%.o,config machine healthcheck)
 ISOLATED_OBJECTS := $(filter-out %/zygote/main.o,$(call objects,isolated,$(ISOLATED)))
-BUILD_ID := $(VERSION)-$(BUILD)-$(shell cat src/ipc/*.h include/prong/kernel.h | cksum | cut -d' ' -f1)
+WIRE_HEADERS := $(wildcard src/ipc/*.h) include/prong/kernel.h
+BUILD_ID := $(VERSION)-$(BUILD)-$(shell cat $(WIRE_HEADERS) | cksum | cut -d' ' -f1)
 
 .PHONY: all run check check-unit check-system bench soak lint format install uninstall clean help deps deps-check \
 	deps-lint deps-bench
@@ -58,6 +59,7 @@ $(B)/libisolated.a: $(ISOLATED_OBJECTS)
 	@rm -f $@
 	$(Q)$(AR) rcs $@ $^
 
+$(B)/server/pool/receive.o $(B)/isolated/zygote/announce.o: $(WIRE_HEADERS)
 $(B)/server/pool/receive.o $(B)/isolated/zygote/announce.o: CPPFLAGS += -DPRONG_BUILD_ID='"$(BUILD_ID)"'
 $(B)/server/%.o: src/%.c | deps
 	@mkdir -p $(@D)
