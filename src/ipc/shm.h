@@ -28,10 +28,14 @@ struct shm_page {
 struct shm_control {
     _Atomic uint64_t cancel[PROTO_INFLIGHT_MAX]; /* stop: nobody wants it any more */
     _Atomic uint64_t yield[PROTO_INFLIGHT_MAX];  /* MAP: hand the rest of the range back */
+    /* Its worker is about to be killed for it: whoever ends it nevertheless takes no other task. Set before
+     * the worker's page is read and read after the page is cleared, both sequentially consistent, so that
+     * one of the two sees the other and the signal never hits the next task. */
+    _Atomic uint64_t condemned[PROTO_INFLIGHT_MAX];
 };
 
 static_assert(sizeof(struct shm_page) == 64, "one cache line");
-static_assert(sizeof(struct shm_control) == 4096, "one page");
+static_assert(sizeof(struct shm_control) == 6144, "three words for each task in flight");
 
 enum shm_access {
     SHM_PEER_READS, /* the other side can never map it writable */

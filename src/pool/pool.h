@@ -159,8 +159,9 @@ void pool_flush(struct pool *p, struct pool_outbox *outbox);
 void pool_cancel(struct pool *p, unsigned inflight, uint64_t task);
 void pool_ask_to_yield(struct pool *p, unsigned inflight, uint64_t task);
 
-/* Signals the worker that runs `task`. False when none says that it does. */
-bool pool_kill_task(struct pool *p, uint64_t task, int signal);
+/* Signals the worker that runs `task`; should it end the task meanwhile, it takes no other. False when none
+ * says that it runs it. */
+bool pool_kill_task(struct pool *p, unsigned inflight, uint64_t task, int signal);
 
 /* Signals the worker in a slot: it broke the rules, or a person asked. */
 void pool_kill_slot(struct pool *p, unsigned slot, int signal);

@@ -196,18 +196,22 @@ static const struct slot *slot_of_task(const struct pool *p, uint64_t task)
 {
     for (unsigned i = 0; i < p->slot_count; i++) {
         const struct slot *s = &p->slots[i];
-        if (s->page != NULL && atomic_load_explicit(&s->page->task, memory_order_acquire) == task)
+        if (s->page != NULL && atomic_load(&s->page->task) == task)
             return s;
     }
     return NULL;
 }
 
-bool pool_kill_task(struct pool *p, uint64_t task, int signal)
+bool pool_kill_task(struct pool *p, unsigned inflight, uint64_t task, int signal)
 {
-    const struct slot *s = slot_of_task(p, task);
+    const struct slot *s;
 
-    if (s == NULL)
+    atomic_store(&p->shm->condemned[inflight], task);
+    s = slot_of_task(p, task);
+    if (s == NULL) {
+        atomic_store(&p->shm->condemned[inflight], 0);
         return false;
+    }
     pool_kill_slot(p, (unsigned)(s - p->slots), signal);
     return true;
 }

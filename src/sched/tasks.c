@@ -136,7 +136,7 @@ void task_timer(struct sched *s, struct task *t, uint64_t now_ns)
             set_timer(s, t, now_ns + SCHED_TERM_MS * CLOCK_NS_PER_MS);
         return;
     }
-    if (pool_kill_task(s->pool, t->id, t->signal)) {
+    if (pool_kill_task(s->pool, (unsigned)(t->id & 0xff), t->id, t->signal)) {
         t->was_missed = false;
         t->signal = SIGKILL;
     } else if (is_in_intake(s, t)) {

@@ -191,10 +191,19 @@ static void set_idle(struct shm_page *page)
 {
     atomic_store_explicit(&page->done, 0, memory_order_relaxed);
     atomic_store_explicit(&page->total, 0, memory_order_relaxed);
-    atomic_store_explicit(&page->task, 0, memory_order_release);
+    atomic_store(&page->task, 0);
     atomic_store_explicit(&page->tasks,
                           atomic_load_explicit(&page->tasks, memory_order_relaxed) + 1,
                           memory_order_relaxed);
+}
+
+/* A signal meant for the task that has just ended may be on its way. */
+static bool is_condemned(const struct worker *w)
+{
+    const struct proto_task *f = frame_of(w);
+
+    return f->inflight < PROTO_INFLIGHT_MAX &&
+           atomic_load(&w->control->condemned[f->inflight]) == f->task;
 }
 
 /* Children of a kernel would pile up; they end with the worker, whose process group is then killed. */
@@ -217,6 +226,8 @@ static void work_once(struct worker *w)
     answer.task = frame_of(w)->task;
     do_task(w, got, fds, fd_count, start_ns, &answer);
     set_idle(w->page);
+    if (is_condemned(w))
+        _exit(PROTO_EXIT_RETIRED);
     if (answer.run_ns > FORK_NS_MIN && has_children())
         _exit(PROTO_EXIT_RETIRED);
     if (retire_is_due(&w->retire, w->page, answer.run_ns, start_ns + answer.run_ns))

@@ -168,6 +168,43 @@ static void cancelled_while_it_runs(void **state)
     assert_int_equal(end(&w), 0);
 }
 
+/* The signal for a task that is over would hit the next one. */
+static void condemned_it_takes_no_other_task(void **state)
+{
+    static char frame[PROTO_FRAME_MAX];
+    struct worker_under_test w = new_worker();
+    const struct proto_task *left = (const void *)frame;
+    struct proto_task t, next;
+    int intake = dup(w.side.worker_fds[PROTO_FORK_INTAKE]);
+
+    (void)state;
+    start(&w);
+    t = give(&w, "spin");
+    await_task(&w, t.task);
+    next = give(&w, "for another worker");
+    atomic_store(&w.side.control->condemned[7], t.task);
+    atomic_store(&w.side.control->cancel[7], t.task);
+    prong_side_expect(&w.side, &t, PROTO_ANSWER_CANCELLED, &got);
+    assert_int_equal(prong_side_receive(&w.side, &got), 0);
+    assert_int_equal(atomic_load(&w.side.page->task), 0);
+    assert_true(chan_recv(intake, frame, sizeof(frame), NULL, NULL, MSG_DONTWAIT) > 0);
+    assert_int_equal(left->task, next.task);
+    (void)close(intake);
+    assert_int_equal(end(&w), PROTO_EXIT_RETIRED << 8);
+}
+
+static void condemned_for_an_older_task_it_goes_on(void **state)
+{
+    struct worker_under_test w = new_worker();
+
+    (void)state;
+    atomic_store(&w.side.control->condemned[7], 1);
+    start(&w);
+    echo_once(&w);
+    echo_once(&w);
+    assert_int_equal(end(&w), 0);
+}
+
 static void retiring_leaves_the_next_task_on_the_intake(void **state)
 {
     static char frame[PROTO_FRAME_MAX];
@@ -252,6 +289,8 @@ int main(void)
         cmocka_unit_test(the_page_names_the_task_that_killed_it),
         cmocka_unit_test(cancelled_before_it_starts),
         cmocka_unit_test(cancelled_while_it_runs),
+        cmocka_unit_test(condemned_it_takes_no_other_task),
+        cmocka_unit_test(condemned_for_an_older_task_it_goes_on),
         cmocka_unit_test(retiring_leaves_the_next_task_on_the_intake),
         cmocka_unit_test(it_retires_by_age),
         cmocka_unit_test(unsound_frames_end_it),
