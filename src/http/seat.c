@@ -31,6 +31,7 @@ static bool take_seat(struct server *s)
     if (s->files != NULL)
         seat->cache = static_cache_new(s->files);
     thread_set_name("http");
+    thread_be_prompt();
     LOCKED(&s->idle_lock);
     seat->next = s->seats;
     s->seats = seat;

@@ -201,6 +201,7 @@ void *collector_run(void *arg)
     struct epoll_event events[EVENTS_MAX];
     bool is_over = false;
 
+    thread_be_prompt();
     while (!is_over) {
         struct news_list news = STAILQ_HEAD_INITIALIZER(news);
         uint64_t wake_ns;

@@ -19,4 +19,8 @@ void thread_join(struct thread *t);
 /* Names the calling thread, for threads that a library started. */
 void thread_set_name(const char *name);
 
+/* For a calling thread that works for microseconds at a time: when it wakes it runs before those that compute,
+ * where the system can be told (Linux 6.12). Does nothing elsewhere. */
+void thread_be_prompt(void);
+
 #endif

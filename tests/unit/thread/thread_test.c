@@ -2,12 +2,16 @@
 
 #include <errno.h>
 #include <setjmp.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -109,6 +113,52 @@ static void it_can_name_itself(void **state)
     assert_string_equal(name, "renamed");
 }
 
+struct asked {
+    int before_nice, after_nice, policy;
+    struct {
+        uint32_t size, policy;
+        uint64_t flags;
+        int32_t nice;
+        uint32_t priority;
+        uint64_t runtime_ns, deadline_ns, period_ns;
+    } schedule;
+    long rc;
+};
+
+static void *ask_for_short_slices(void *arg)
+{
+    struct asked *a = arg;
+
+    (void)setpriority(PRIO_PROCESS, (id_t)gettid(), 3);
+    a->before_nice = getpriority(PRIO_PROCESS, (id_t)gettid());
+    thread_be_prompt();
+    a->after_nice = getpriority(PRIO_PROCESS, (id_t)gettid());
+    a->policy = sched_getscheduler(0);
+    a->rc = syscall(SYS_sched_getattr, 0, &a->schedule, sizeof(a->schedule), 0);
+    return NULL;
+}
+
+static void a_prompt_one_has_short_slices_and_no_other_rights(void **state)
+{
+    struct utsname system;
+    unsigned major, minor;
+    struct asked a = {0};
+    struct thread t;
+
+    (void)state;
+    assert_int_equal(thread_start(&t, "test", ask_for_short_slices, &a), 0);
+    thread_join(&t);
+    assert_int_equal(a.policy, SCHED_OTHER);
+    assert_int_equal(a.before_nice, 3);
+    assert_int_equal(a.after_nice, 3);
+    assert_int_equal(uname(&system), 0);
+    assert_int_equal(sscanf(system.release, "%u.%u", &major, &minor), 2);
+    if (major < 6 || (major == 6 && minor < 12))
+        skip();
+    assert_int_equal(a.rc, 0);
+    assert_int_equal(a.schedule.runtime_ns, 100000);
+}
+
 /* In a child of its own, because the limit stays. */
 static int start_without_memory(void)
 {
@@ -152,6 +202,7 @@ int main(void)
         cmocka_unit_test(the_starter_keeps_its_own_signals),
         cmocka_unit_test(it_has_its_name),
         cmocka_unit_test(it_can_name_itself),
+        cmocka_unit_test(a_prompt_one_has_short_slices_and_no_other_rights),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
