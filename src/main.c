@@ -38,6 +38,7 @@ struct prong {
     struct places places;
     struct api api;
     struct server *server;
+    struct access_log *access_log;
     int signals;
 };
 
@@ -83,8 +84,26 @@ static struct server_config server_config_of(struct prong *p)
         .insecure = c->insecure,
         .threads = (unsigned)c->threads,
         .connections = (unsigned)c->connections,
-        .idle_ns = c->idle_ns,
         .www = c->www,
+        .slow = {.header_ns = c->header_ns,
+                 .body_ns = c->body_ns,
+                 .answer_ns = c->answer_ns,
+                 .idle_ns = c->idle_ns,
+                 .bytes_per_s = c->slowest},
+        .clients = {.connections = (unsigned)c->address_connections,
+                    .requests_per_s = (unsigned)c->address_requests,
+                    .burst = (unsigned)(c->address_burst > 0 ? c->address_burst
+                                                             : 2 * c->address_requests)},
+        .bodies_max = c->bodies_max,
+        .target_bytes_max = (unsigned)c->target_max,
+        .header_bytes_max = (unsigned)c->header_max,
+        .headers_max = (unsigned)c->headers_max,
+        .hosts = c->hosts,
+        .origins = c->origins,
+        .token_file = c->token_file,
+        .tls_cert = c->tls_cert,
+        .tls_key = c->tls_key,
+        .access_log = p->access_log,
         .router = api_router(),
         .app = &p->api,
     };

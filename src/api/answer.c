@@ -78,27 +78,6 @@ static void add_receipt(struct request *r, const struct job *job)
     respond_header(r, "Prong-Receipt", receipt.text);
 }
 
-static bool is_hex(const char *text, size_t n)
-{
-    return strspn(text, "0123456789abcdef") >= n;
-}
-
-/* The caller's trace goes on in the answer (W3C Trace Context), under a span of ours; what is malformed is
- * ignored, as that standard says. */
-static void add_trace(struct request *r)
-{
-    static const char zeros[] = "00000000000000000000000000000000";
-    const char *parent = request_header(r, "traceparent");
-
-    if (parent == NULL || strlen(parent) != 55 || strncmp(parent, "00-", 3) != 0 ||
-        parent[35] != '-' || parent[52] != '-' || !is_hex(parent + 3, 32) ||
-        !is_hex(parent + 36, 16) || !is_hex(parent + 53, 2) ||
-        strncmp(parent + 3, zeros, 32) == 0 || strncmp(parent + 36, zeros, 16) == 0)
-        return;
-    respond_header_printf(r, "traceparent", "00-%.32s-%016llx-%.2s", parent + 3,
-                          (unsigned long long)(id_random() | 1), parent + 53);
-}
-
 /* ---- why there is no result ---- */
 
 static void explain_death(const struct job *job, struct compute_problem *p)
@@ -204,13 +183,11 @@ void compute_answer(struct request *r, struct job *job)
     if (job->outcome == JOB_OK) {
         respond_bytes(r, 200, job->media_type, take_ptr(job->result), job->result_bytes);
         add_receipt(r, job);
-        add_trace(r);
         return;
     }
     compute_explain(job, &problem);
     respond_problem(r, problem.name, problem.extra, "%s", problem.detail);
     add_receipt(r, job);
-    add_trace(r);
     if (problem.retry_after_s > 0)
         respond_header_printf(r, "Retry-After", "%llu", (unsigned long long)problem.retry_after_s);
 }

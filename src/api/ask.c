@@ -19,7 +19,7 @@ static bool bad_header(struct request *r, const char *name, const char *expected
 
 static bool ask_timeout(struct request *r, struct job *job)
 {
-    const char *value = request_header(r, "Prong-Timeout");
+    const char *value = request_header(r, HEADER_PRONG_TIMEOUT);
     uint64_t limit_ns = api_of(r)->config.timeout_ns;
     uint64_t ns = limit_ns;
 
@@ -31,7 +31,7 @@ static bool ask_timeout(struct request *r, struct job *job)
 
 static bool ask_priority(struct request *r, struct job *job)
 {
-    const char *value = request_header(r, "Prong-Priority");
+    const char *value = request_header(r, HEADER_PRONG_PRIORITY);
 
     job->priority = QUEUE_NORMAL;
     if (value == NULL)
@@ -47,7 +47,7 @@ static bool ask_priority(struct request *r, struct job *job)
 
 static bool ask_chunks(struct request *r, struct job *job)
 {
-    const char *value = request_header(r, "Prong-Chunks");
+    const char *value = request_header(r, HEADER_PRONG_CHUNKS);
 
     if (value == NULL)
         return true;

@@ -172,7 +172,7 @@ static const struct kernel *find_kernel(struct request *r)
 void api_compute_begin(struct request *r)
 {
     const struct kernel *kernel = find_kernel(r);
-    const char *accept = request_header(r, "Accept");
+    const char *accept = request_header(r, HEADER_ACCEPT);
     struct compute *c;
 
     if (kernel == NULL)

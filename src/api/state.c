@@ -58,8 +58,8 @@ static bool read_version(const char *text, uint64_t *ret)
 /* False after having answered. */
 static bool read_condition(struct request *r, struct kv_condition *ret)
 {
-    const char *match = request_header(r, "If-Match");
-    const char *none = request_header(r, "If-None-Match");
+    const char *match = request_header(r, HEADER_IF_MATCH);
+    const char *none = request_header(r, HEADER_IF_NONE_MATCH);
 
     *ret = (struct kv_condition) {.when = KV_ALWAYS};
     if (none != NULL && strcmp(none, "*") == 0)
@@ -102,7 +102,7 @@ static void respond_value(struct request *r, unsigned status, const char *key, c
 void api_state_get(struct request *r)
 {
     const char *key = r->parts[0];
-    const char *none = request_header(r, "If-None-Match");
+    const char *none = request_header(r, HEADER_IF_NONE_MATCH);
     uint64_t known;
     struct kv_value value;
     int rc = kv_get(api_of(r)->kv, key, &value);

@@ -25,6 +25,14 @@ static inline uint64_t clock_now_ns(void)
     return clock_from_timespec(t);
 }
 
+/* The same to a few milliseconds, for a fifth of the time. */
+static inline uint64_t clock_coarse_ns(void)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+    return clock_from_timespec(t);
+}
+
 /* Wall clock, for people and ids; it can jump. */
 static inline uint64_t clock_wall_ns(void)
 {

@@ -100,6 +100,12 @@ static void write_line(enum log_level level, const char *text)
         return;
 }
 
+void log_context(const char *request_id, const char *traceparent)
+{
+    (void)request_id;
+    (void)traceparent;
+}
+
 void log_write(enum log_level level, const char *format, ...)
 {
     char text[LOG_LINE_BYTES_MAX];

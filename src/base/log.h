@@ -21,6 +21,10 @@ void log_init(const char *name, enum log_level lowest);
 /* Reads "debug", "info", "warning" or "error". -EINVAL for another word. */
 int log_level_parse(const char *word, enum log_level *ret_level);
 
+/* What the lines of this thread are about, until set anew: both go into every line that it writes, if not NULL. They
+ * must live until then. */
+void log_context(const char *request_id, const char *traceparent);
+
 void log_write(enum log_level level, const char *format, ...) PRINTF_LIKE(2, 3);
 
 #define log_debug(...)   log_write(LOG_DEBUG, __VA_ARGS__)

@@ -2,17 +2,14 @@
 
 #include <arpa/inet.h>
 #include <string.h>
+#include <sys/socket.h>
 
+#include "base/clock.h"
 #include "base/hash.h"
+#include "http/clients.h"
 #include "http/request.h"
 #include "http/serve.h"
 #include "state/metrics.h"
-
-/* Written once for each connection, since the text of an address takes longer than an answer may. */
-struct client {
-    uint64_t key;
-    char address[REQUEST_ADDRESS_BYTES];
-};
 
 enum MHD_Result connection_admit(void *server, const struct sockaddr *address, socklen_t bytes)
 {
@@ -23,36 +20,67 @@ enum MHD_Result connection_admit(void *server, const struct sockaddr *address, s
     return atomic_load(&s->draining) ? MHD_NO : MHD_YES;
 }
 
-static struct client *client_new(const struct server *s, const struct sockaddr *address)
+/* Once for each connection, since the text of an address takes longer than an answer may. */
+static void write_address(struct connection *c, const struct sockaddr *address)
 {
-    struct client *client = calloc(1, sizeof(*client));
     const struct sockaddr_in *v4 = (const void *)address;
     const struct sockaddr_in6 *v6 = (const void *)address;
 
-    if (client == NULL || address == NULL)
-        return client;
     if (address->sa_family == AF_INET)
-        (void)inet_ntop(AF_INET, &v4->sin_addr, client->address, sizeof(client->address));
+        (void)inet_ntop(AF_INET, &v4->sin_addr, c->address, sizeof(c->address));
+    else if (address->sa_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr))
+        (void)inet_ntop(AF_INET, &v6->sin6_addr.s6_addr[12], c->address, sizeof(c->address));
     else if (address->sa_family == AF_INET6)
-        (void)inet_ntop(AF_INET6, &v6->sin6_addr, client->address, sizeof(client->address));
-    client->key = hash_bytes(s->client_key, client->address, strlen(client->address));
-    return client;
+        (void)inet_ntop(AF_INET6, &v6->sin6_addr, c->address, sizeof(c->address));
+}
+
+static struct connection *connection_new(struct server *s, struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *address =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    const union MHD_ConnectionInfo *fd =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    struct connection *c = calloc(1, sizeof(*c));
+    bool is_full = false;
+
+    if (c == NULL || address == NULL || address->client_addr == NULL || fd == NULL) {
+        free(c);
+        return NULL;
+    }
+    c->fd = fd->connect_fd;
+    write_address(c, address->client_addr);
+    c->key = hash_bytes(s->client_key, c->address, strlen(c->address));
+    c->client = clients_enter(s->clients, address->client_addr, &is_full);
+    deadline_begin(s->deadlines, &c->deadline, c->fd, s->config.tls_cert == NULL, clock_now_ns());
+    if (is_full) {
+        metrics_add(METRIC_HTTP_REFUSED, s->refused_labels[REFUSED_CONNECTIONS], 1);
+        (void)shutdown(c->fd, SHUT_RDWR); /* libmicrohttpd sees that as the client's leaving */
+    }
+    return c;
+}
+
+static void connection_free(struct connection *c)
+{
+    if (c == NULL)
+        return;
+    deadline_end(&c->deadline);
+    if (c->client != NULL)
+        client_leave(c->client);
+    free(c);
 }
 
 void connection_changed(void *server, struct MHD_Connection *connection, void **context,
                         enum MHD_ConnectionNotificationCode what)
 {
     struct server *s = server;
-    const union MHD_ConnectionInfo *info;
 
     if (what == MHD_CONNECTION_NOTIFY_STARTED) {
-        info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-        *context = client_new(s, info == NULL ? NULL : info->client_addr);
+        *context = connection_new(s, connection);
         atomic_fetch_add(&s->connections, 1);
         metrics_add(METRIC_HTTP_CONNECTIONS, 0, 1);
         return;
     }
-    free(*context);
+    connection_free(*context);
     *context = NULL;
     atomic_fetch_sub(&s->connections, 1);
     metrics_add(METRIC_HTTP_CONNECTIONS, 0, (uint64_t)-1);
@@ -62,13 +90,17 @@ void connection_changed(void *server, struct MHD_Connection *connection, void **
 
 void connection_identify(struct request *r)
 {
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(r->connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-    const struct client *client = info == NULL ? NULL : info->socket_context;
+    const char *traceparent = request_header(r, HEADER_TRACEPARENT);
 
     r->id = id_new();
-    if (client == NULL)
-        return;
-    r->client = client->key;
-    memcpy(r->address, client->address, sizeof(r->address));
+    if (traceparent != NULL)
+        (void)trace_continue(traceparent, r->trace);
+}
+
+struct connection *connection_of(struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+    return info == NULL ? NULL : info->socket_context;
 }

@@ -5,8 +5,24 @@
 #define HTTP_CONNECTION_H
 
 #include <microhttpd.h>
+#include <stdint.h>
 
+#include "http/deadline.h"
+
+enum { CONNECTION_ADDRESS_BYTES = 64 };
+
+struct client;
 struct request;
+
+/* What we know of one connection, from its start to its end. */
+struct connection {
+    struct deadline deadline;
+    struct client
+        *client;  /* NULL: let in without being counted, for want of memory, or about to be shut */
+    uint64_t key; /* of the address, for fairness */
+    char address[CONNECTION_ADDRESS_BYTES]; /* as text, for logs */
+    int fd;
+};
 
 /* The policy of accepting: nobody is let in while the server drains. */
 enum MHD_Result connection_admit(void *server, const struct sockaddr *address, socklen_t bytes);
@@ -15,7 +31,10 @@ enum MHD_Result connection_admit(void *server, const struct sockaddr *address, s
 void connection_changed(void *server, struct MHD_Connection *connection, void **context,
                         enum MHD_ConnectionNotificationCode what);
 
-/* Gives the request its id and its client; not done for static files, which need neither. */
+/* NULL when there was no memory for it at its start. */
+struct connection *connection_of(struct MHD_Connection *connection);
+
+/* Gives the request its id and its trace; not done for static files, which need neither. */
 void connection_identify(struct request *r);
 
 #endif

@@ -5,22 +5,77 @@
 #include <strings.h>
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/parse.h"
+#include "http/connection.h"
 #include "state/metrics.h"
+
+enum { JOINED_BYTES_MAX = 32 << 10 };
 
 const char *const http_method_names[HTTP_METHOD_COUNT] = {
     [HTTP_GET] = "GET", [HTTP_HEAD] = "HEAD",     [HTTP_POST] = "POST",
     [HTTP_PUT] = "PUT", [HTTP_DELETE] = "DELETE", [HTTP_OPTIONS] = "OPTIONS",
 };
 
-const char *request_header(const struct request *r, const char *name)
+const char *const http_header_names[HEADER_COUNT] = {
+#define HEADER(id, name, how_often, judged) [HEADER_##id] = (name),
+#include "http/headers.def"
+#undef HEADER
+};
+
+struct joining {
+    const char *name;
+    struct buf out;
+};
+
+static enum MHD_Result join_line(void *arg, enum MHD_ValueKind kind, const char *name,
+                                 const char *value)
 {
-    return MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, name);
+    struct joining *j = arg;
+
+    (void)kind;
+    if (strcasecmp(name, j->name) == 0 && value != NULL) {
+        if (j->out.size > 0)
+            (void)buf_add_text(&j->out, ", ");
+        (void)buf_add_text(&j->out, value);
+    }
+    return MHD_YES;
 }
 
-void request_media_type(const struct request *r, char *out, size_t capacity)
+static const char *join_lines(struct request *r, enum http_header header)
 {
-    const char *value = request_header(r, "Content-Type");
+    struct joining j = {.name = http_header_names[header]};
+
+    if (r->joined[header] != NULL)
+        return r->joined[header];
+    buf_init(&j.out, JOINED_BYTES_MAX);
+    (void)MHD_get_connection_values(r->connection, MHD_HEADER_KIND, join_line, &j);
+    (void)buf_add(&j.out, "", 1);
+    if (buf_failed(&j.out) < 0) {
+        buf_release(&j.out);
+        return r->headers.values[header];
+    }
+    r->has_joined = true;
+    r->joined[header] = j.out.data;
+    return j.out.data;
+}
+
+const char *request_header(struct request *r, enum http_header header)
+{
+    if ((r->headers.in_lines & 1ull << header) != 0)
+        return join_lines(r, header);
+    return r->headers.values[header];
+}
+
+void request_free_joined(struct request *r)
+{
+    for (int i = 0; r->has_joined && i < HEADER_COUNT; i++)
+        free(r->joined[i]);
+}
+
+void request_media_type(struct request *r, char *out, size_t capacity)
+{
+    const char *value = request_header(r, HEADER_CONTENT_TYPE);
     size_t n = value == NULL ? 0 : strcspn(value, "; \t");
 
     if (n >= capacity)
@@ -114,9 +169,9 @@ static bool refuses(const char *params, size_t n)
     return false;
 }
 
-bool request_accepts(const struct request *r, const char *media_type)
+bool request_accepts(struct request *r, const char *media_type)
 {
-    const char *p = request_header(r, "Accept");
+    const char *p = request_header(r, HEADER_ACCEPT);
     bool accepted = false;
     int best = 0;
 
@@ -153,6 +208,7 @@ bool request_park(struct request *r, void (*resumed)(struct request *r))
 {
     CHECK(r->resumed == NULL);
     r->resumed = resumed;
+    deadline_parked(&r->peer->deadline, clock_coarse_ns());
     if (!park_suspend(r->park.lot, &r->park, r->connection)) {
         r->resumed = NULL;
         return false;

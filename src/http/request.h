@@ -18,7 +18,9 @@
 #include "base/buf.h"
 #include "base/id.h"
 #include "http/park.h"
+#include "http/trace.h"
 
+struct connection;
 struct MHD_Connection;
 struct MHD_Response;
 struct route;
@@ -36,10 +38,25 @@ enum http_method {
 };
 extern const char *const http_method_names[HTTP_METHOD_COUNT];
 
+/* Every header that this server reads: see headers.def, which also says where each is judged. */
+enum http_header {
+#define HEADER(id, name, how_often, judged) HEADER_##id,
+#include "http/headers.def"
+#undef HEADER
+    HEADER_COUNT
+};
+extern const char *const http_header_names[HEADER_COUNT];
+
+/* Their values as they came (NULL: absent), NUL-terminated; a list of several lines has its first here. */
+struct request_headers {
+    const char *values[HEADER_COUNT];
+    uint64_t in_lines; /* 1 << HEADER_x: a list that came in several lines */
+};
+static_assert(HEADER_COUNT <= 64, "a bit for each");
+
 enum {
     REQUEST_PATH_PARTS_MAX = 4, /* {names} in one route */
-    REQUEST_ADDRESS_BYTES = 64,
-    REQUEST_TEXT_BYTES = 640, /* of its texts in the struct itself; longer ones are allocated */
+    REQUEST_TEXT_BYTES = 640,   /* of its texts in the struct itself; longer ones are allocated */
 };
 
 /* Where the body goes, if not into `body`: the floor above may have better memory for it. `write` is given
@@ -60,7 +77,7 @@ struct request {
     uint64_t body_bytes;                       /* of either body or sink */
     struct request_sink sink;                  /* set by `begin`, or write == NULL */
     uint64_t client;                           /* key of the client's address, for fairness */
-    char address[REQUEST_ADDRESS_BYTES];       /* for logs */
+    const char *address;                       /* the client's, for logs */
     uint64_t start_ns;                         /* monotonic, of the first header */
     void *app;                                 /* server_config.app */
     void *context;                             /* the handler's own */
@@ -69,25 +86,35 @@ struct request {
     struct park park;
     /* what follows is http's own */
     struct server *server;
+    struct connection *peer;
     struct MHD_Connection *connection;
+    struct request_headers headers;
+    const char *raw; /* the target as it came; only until the handler's first call */
+    size_t raw_bytes;
+    bool raw_is_sound;
     struct MHD_Response *response;  /* NULL until answered, or when `file` is the answer */
     const struct static_file *file; /* the answer, kept for other requests */
-    uint64_t content_length;        /* UINT64_MAX when chunked or absent */
+    uint64_t answer_bytes;   /* of the body of the answer; UINT64_MAX: not known beforehand */
+    uint64_t content_length; /* UINT64_MAX when chunked or absent */
+    uint64_t budgeted_bytes; /* of its body, counted against all bodies in flight */
     unsigned status;
     unsigned allowed; /* methods of this path, when no route fits */
     bool begun, queued, must_close;
-    bool is_chunked, expects_continue;
-    struct request *next; /* among the spare ones */
-    char *text;           /* target, path and parts */
+    bool is_chunked, expects_continue, is_http_1_0;
+    char *joined[HEADER_COUNT]; /* lists of several lines, once asked for */
+    bool has_joined;
+    char trace[TRACE_BYTES]; /* traceparent for answers and logs; "" without one */
+    struct request *next;    /* among the spare ones */
+    char *text;              /* target, path and parts */
     size_t text_bytes;
     char own_text[REQUEST_TEXT_BYTES];
 };
 
-/* A header of the request, by name without regard to case; NULL when absent. Valid while r is. */
-const char *request_header(const struct request *r, const char *name);
+/* A header of the request; the lines of a list joined by ", ". NULL when absent. Valid while r is. */
+const char *request_header(struct request *r, enum http_header header);
 
 /* Content-Type without its parameters, lower case, into `out`; "" when absent or too long. */
-void request_media_type(const struct request *r, char *out, size_t capacity);
+void request_media_type(struct request *r, char *out, size_t capacity);
 
 /* Calls `each` for every query argument in order, decoded; `value` is "" when there was no '='. Stops
  * and returns the first nonzero that `each` returns. -EINVAL when one holds a NUL. */
@@ -98,13 +125,16 @@ int request_each_query(const struct request *r,
 const char *request_query(const struct request *r, const char *name);
 
 /* Whether the client would take this media type, by Accept (absent: anything). */
-bool request_accepts(const struct request *r, const char *media_type);
+bool request_accepts(struct request *r, const char *media_type);
 
 /* The content length announced, or UINT64_MAX when chunked or absent. */
 uint64_t request_content_length(const struct request *r);
 
 /* The socket, for watching whether the client leaves; only while parked or in a handler. */
 int request_socket(const struct request *r);
+
+/* http's own: frees what request_header has joined. */
+void request_free_joined(struct request *r);
 
 /* Suspends the request until somebody calls request_unpark; then `resumed` is called on the pool thread.
  * False when the server is draining: answer 503 instead. Publish r to other threads only after this. */

@@ -5,6 +5,8 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "http/access.h"
+#include "http/serve.h"
 
 enum { HEADER_BYTES_MAX = 1024 };
 
@@ -54,6 +56,7 @@ void respond_bytes(struct request *r, unsigned status, const char *media_type, v
 
     if (response == NULL)
         free(take_data);
+    r->answer_bytes = bytes;
     answer(r, status, response, media_type);
 }
 
@@ -70,6 +73,7 @@ void respond_json(struct request *r, unsigned status, json_t *json)
 
 void respond_text(struct request *r, unsigned status, const char *text)
 {
+    r->answer_bytes = strlen(text);
     answer(r, status,
            MHD_create_response_from_buffer(strlen(text), readable(text), MHD_RESPMEM_MUST_COPY),
            "text/plain; charset=utf-8");
@@ -77,6 +81,7 @@ void respond_text(struct request *r, unsigned status, const char *text)
 
 void respond_empty(struct request *r, unsigned status)
 {
+    r->answer_bytes = 0;
     answer(r, status, MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT), NULL);
 }
 
@@ -88,6 +93,7 @@ void respond_borrowed(struct request *r, unsigned status, const char *media_type
 
     if (response == NULL)
         release(arg);
+    r->answer_bytes = bytes;
     answer(r, status, response, media_type);
 }
 
@@ -126,9 +132,9 @@ static json_t *json_text(const char *text)
     return json;
 }
 
-static bool wants_plain_text(const struct request *r)
+static bool wants_plain_text(struct request *r)
 {
-    return request_header(r, "Accept") != NULL && request_accepts(r, "text/plain") &&
+    return request_header(r, HEADER_ACCEPT) != NULL && request_accepts(r, "text/plain") &&
            !request_accepts(r, "application/problem+json") &&
            !request_accepts(r, "application/json");
 }
@@ -213,6 +219,9 @@ void response_complete(struct request *r, bool closing)
     if (r->id.text[0] == '\0')
         r->id = id_new();
     respond_header(r, "X-Request-Id", r->id.text);
+    if (r->trace[0] != '\0')
+        respond_header(r, "traceparent", r->trace);
+    access_complete(r->server->access, r);
     if (media_type != NULL) {
         respond_header(r, "X-Content-Type-Options", "nosniff");
         if (!is_inert(media_type) &&

@@ -6,6 +6,11 @@
 
 #include "http/request.h"
 
+enum {
+    ROUTE_WHEN_DRAINING = 1 << 0, /* answered to the end, such as /livez; the others are 503 then */
+    ROUTE_OPEN = 1 << 1,          /* without the token, and as often as one likes: probes */
+};
+
 struct route {
     enum http_method
         method;          /* GET also serves HEAD; OPTIONS and 405 come from the table as a whole */
@@ -15,7 +20,7 @@ struct route {
     /* When the body is here: answer or park. */
     void (*handle)(struct request *r);
     size_t body_max; /* bytes of body taken; a longer one is 413. 0: a body is refused with 413 */
-    bool even_when_draining; /* answered to the end, such as /livez; the others are 503 then */
+    unsigned flags;  /* ROUTE_* */
 };
 
 struct router {

@@ -6,8 +6,11 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/parse.h"
+#include "http/access.h"
+#include "http/access_log.h"
+#include "http/clients.h"
 #include "http/connection.h"
+#include "http/gate.h"
 #include "http/response.h"
 #include "http/seat.h"
 #include "http/target.h"
@@ -45,40 +48,25 @@ void *serve_arrive(void *server, const char *uri, struct MHD_Connection *connect
 
     if (r == NULL)
         return NULL;
+    r->peer = connection_of(connection);
+    if (r->peer == NULL) {
+        seat_request_give(r);
+        return NULL;
+    }
     r->server = s;
     r->app = s->config.app;
     r->connection = connection;
     r->park.lot = &s->lot;
     r->start_ns = clock_now_ns();
-    r->content_length = UINT64_MAX;
-    keep_target(r, uri == NULL ? "" : uri);
+    r->client = r->peer->key;
+    r->address = r->peer->address;
+    r->content_length = r->answer_bytes = UINT64_MAX;
+    r->raw = uri == NULL ? "" : uri;
+    r->raw_bytes = strlen(r->raw);
+    r->raw_is_sound = gate_target(r->raw, r->raw_bytes);
+    keep_target(r, r->raw);
+    deadline_headers(&r->peer->deadline, r->start_ns);
     return r;
-}
-
-struct framing {
-    unsigned hosts, lengths, encodings;
-    const char *length;
-    bool expects;
-};
-
-static enum MHD_Result note_framing(void *arg, enum MHD_ValueKind kind, const char *name,
-                                    size_t name_bytes, const char *value, size_t value_bytes)
-{
-    struct framing *f = arg;
-
-    (void)kind;
-    (void)value_bytes;
-    if (name_bytes == 4 && strncasecmp(name, "Host", 4) == 0) {
-        f->hosts++;
-    } else if (name_bytes == 14 && strncasecmp(name, "Content-Length", 14) == 0) {
-        f->lengths++;
-        f->length = value;
-    } else if (name_bytes == 17 && strncasecmp(name, "Transfer-Encoding", 17) == 0) {
-        f->encodings++;
-    } else if (name_bytes == 6 && strncasecmp(name, "Expect", 6) == 0) {
-        f->expects = true;
-    }
-    return MHD_YES;
 }
 
 static bool refuse(struct request *r, enum problem_name name, const char *detail)
@@ -88,21 +76,39 @@ static bool refuse(struct request *r, enum problem_name name, const char *detail
     return false;
 }
 
-static bool judge_framing(struct request *r, const char *version)
+static enum MHD_Result pass_header(void *arg, enum MHD_ValueKind kind, const char *name,
+                                   size_t name_bytes, const char *value, size_t value_bytes)
 {
-    struct framing f = {.hosts = 0};
+    (void)kind;
+    return gate_header(arg, name, name_bytes, value == NULL ? "" : value, value_bytes) ? MHD_YES
+                                                                                       : MHD_NO;
+}
 
-    (void)MHD_get_connection_values_n(r->connection, MHD_HEADER_KIND, note_framing, &f);
-    r->is_chunked = f.encodings > 0;
-    r->expects_continue = f.expects;
-    if (f.hosts > 1 || (f.hosts == 0 && strcmp(version, "HTTP/1.1") == 0))
-        return refuse(r, PROBLEM_BAD_REQUEST, "Send exactly one Host header.");
-    if (f.lengths > 1 || f.encodings > 1 || (f.lengths > 0 && f.encodings > 0))
-        return refuse(r, PROBLEM_BAD_REQUEST,
-                      "Send either one Content-Length or one Transfer-Encoding.");
-    if (f.lengths > 0 && parse_u64(f.length, &r->content_length) < 0)
-        return refuse(r, PROBLEM_BAD_REQUEST, "Send a Content-Length of digits only.");
-    return true;
+/* Whether the head is what it seems to be; if not, it has its answer. */
+static bool judge_head(struct request *r, const char *method, const char *version)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(r->connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+    struct gate_line line = {
+        .method = method,
+        .target = r->raw,
+        .target_bytes = r->raw_bytes,
+        .target_is_sound = r->raw_is_sound,
+        .version = version,
+        .head_bytes = info == NULL ? 0 : info->header_size,
+    };
+    struct gate gate;
+
+    gate_open(&gate, &line, &r->headers, r->server->knows_layout);
+    (void)MHD_get_connection_values_n(r->connection, MHD_HEADER_KIND, pass_header, &gate);
+    (void)gate_close(&gate);
+    r->raw = NULL;
+    r->method = gate.method;
+    r->is_chunked = gate.is_chunked;
+    r->is_http_1_0 = gate.is_http_1_0;
+    r->expects_continue = gate.expects_continue;
+    r->content_length = gate.content_length;
+    return gate.fault.detail == NULL || refuse(r, gate.fault.name, gate.fault.detail);
 }
 
 static bool judge_target(struct request *r)
@@ -122,22 +128,10 @@ static bool judge_target(struct request *r)
     return true;
 }
 
-static bool judge_method(struct request *r, const char *method)
-{
-    for (int i = 0; i < HTTP_METHOD_COUNT; i++) {
-        if (strcmp(method, http_method_names[i]) == 0) {
-            r->method = (enum http_method)i;
-            return true;
-        }
-    }
-    return refuse(r, PROBLEM_NOT_IMPLEMENTED,
-                  "Use one of the methods GET, HEAD, POST, PUT, DELETE, OPTIONS.");
-}
-
 /* Whether the headers are such that the request may be looked at; if not, it has its answer. */
 static bool judge(struct request *r, const char *method, const char *version)
 {
-    return judge_framing(r, version) && judge_method(r, method) && judge_target(r);
+    return judge_head(r, method, version) && judge_target(r);
 }
 
 static bool has_body(const struct request *r)
@@ -203,6 +197,68 @@ static void respond_draining(struct request *r)
     respond_header(r, "Retry-After", "1");
 }
 
+/* Pages are open, or nobody could come to where the token is asked for. */
+static bool is_open(const struct request *r)
+{
+    return r->route == NULL ? r->allowed == 0 : (r->route->flags & ROUTE_OPEN) != 0;
+}
+
+static void add_quota(struct request *r, const struct client_quota *q)
+{
+    respond_header_printf(r, "RateLimit-Policy", "\"requests\";q=%u;w=%u", q->limit,
+                          MAX(q->limit / MAX(r->server->config.clients.requests_per_s, 1U), 1U));
+    respond_header_printf(r, "RateLimit", "\"requests\";r=%u;t=%llu", q->remaining,
+                          (unsigned long long)(q->refill_ns / CLOCK_NS_PER_S + 1));
+}
+
+/* Probes are not counted: who watches us must not be refused because somebody else asks much. */
+static bool is_within_quota(struct request *r)
+{
+    struct client_quota quota;
+    uint64_t wait_s;
+
+    if (r->peer->client == NULL || (r->route != NULL && (r->route->flags & ROUTE_OPEN) != 0) ||
+        client_may_ask(r->peer->client, r->start_ns, &quota))
+        return true;
+    wait_s = quota.wait_ns / CLOCK_NS_PER_S + 1;
+    metrics_add(METRIC_HTTP_REFUSED, r->server->refused_labels[REFUSED_REQUESTS], 1);
+    respond_problem(r, PROBLEM_TOO_MANY_REQUESTS,
+                    json_pack("{s:I, s:s}", "retry_after", (json_int_t)wait_s, "option",
+                              "--requests-per-address"),
+                    "This address has sent more than its share. Send the request again in %llu s.",
+                    (unsigned long long)wait_s);
+    respond_header_printf(r, "Retry-After", "%llu", (unsigned long long)wait_s);
+    add_quota(r, &quota);
+    return false;
+}
+
+/* Nobody has said that he sends what we could decode. */
+static bool is_encoded(struct request *r)
+{
+    const char *encoding = request_header(r, HEADER_CONTENT_ENCODING);
+
+    return encoding != NULL && strcasecmp(encoding, "identity") != 0;
+}
+
+/* All bodies in flight share one budget, so that many large ones at once cannot take all memory. */
+static bool take_from_budget(struct request *r, uint64_t bytes)
+{
+    struct server *s = r->server;
+
+    if (atomic_fetch_add(&s->body_bytes, bytes) + bytes <= s->config.bodies_max) {
+        r->budgeted_bytes += bytes;
+        return true;
+    }
+    atomic_fetch_sub(&s->body_bytes, bytes);
+    metrics_add(METRIC_HTTP_REFUSED, s->refused_labels[REFUSED_BODIES], 1);
+    r->must_close = true;
+    respond_problem(r, PROBLEM_BODIES_FULL,
+                    json_pack("{s:i, s:s}", "retry_after", 1, "option", "--bodies-max"),
+                    "Too many large bodies are on their way. Send this one again in a second.");
+    respond_header(r, "Retry-After", "1");
+    return false;
+}
+
 /* What can be decided before the body: answers to refuse. */
 static void admit(struct request *r)
 {
@@ -211,10 +267,13 @@ static void admit(struct request *r)
 
     r->route = router_find(&s->config.router, r->method, r->target, r->parts, r->text + used,
                            r->text_bytes - used, &r->allowed);
-    if (atomic_load(&s->draining) && (r->route == NULL || !r->route->even_when_draining)) {
+    if (atomic_load(&s->draining) &&
+        (r->route == NULL || (r->route->flags & ROUTE_WHEN_DRAINING) == 0)) {
         respond_draining(r);
         return;
     }
+    if (!is_within_quota(r) || !access_judge(s->access, r, is_open(r)))
+        return;
     if (r->route == NULL) {
         if (has_body(r))
             answer_unrouted(r);
@@ -224,6 +283,11 @@ static void admit(struct request *r)
     buf_init(&r->body, r->route->body_max);
     if (r->content_length != UINT64_MAX && r->content_length > r->route->body_max)
         respond_too_large(r);
+    else if (has_body(r) && is_encoded(r))
+        respond_problem(r, PROBLEM_UNSUPPORTED_MEDIA_TYPE, NULL,
+                        "Send the body without Content-Encoding: none is known here.");
+    else if (has_body(r) && !r->is_chunked && !take_from_budget(r, r->content_length))
+        return;
     else if (r->route->begin != NULL)
         r->route->begin(r);
 }
@@ -246,6 +310,7 @@ static enum MHD_Result deliver(struct request *r)
         r->response = NULL;
     }
     r->queued = true;
+    deadline_answer(&r->peer->deadline, clock_coarse_ns());
     return rc;
 }
 
@@ -267,6 +332,8 @@ static enum MHD_Result begin(struct request *r, const char *method, const char *
     /* On the client's word no more than this: it may never send what it announced. */
     if (has_body(r) && !r->is_chunked && !request_is_answered(r) && r->sink.write == NULL)
         (void)buf_reserve(&r->body, (size_t)MIN(r->content_length, (uint64_t)RESERVE_BYTES_MAX));
+    if (has_body(r))
+        deadline_body(&r->peer->deadline, r->start_ns);
     return MHD_YES;
 }
 
@@ -287,6 +354,9 @@ static void keep_body(struct request *r, const char *data, size_t bytes)
 static enum MHD_Result take_body(struct request *r, const char *data, size_t bytes)
 {
     r->body_bytes += bytes;
+    deadline_body_took(&r->peer->deadline, bytes);
+    if (r->is_chunked && !request_is_answered(r))
+        (void)take_from_budget(r, bytes);
     if (!request_is_answered(r) && r->body_bytes > body_max(r))
         respond_too_large(r);
     if (!request_is_answered(r))
@@ -317,7 +387,7 @@ static enum MHD_Result finish(struct request *r)
         run_handler(r);
         if (r->resumed != NULL) {
             CHECK(!request_is_answered(r));
-            return MHD_YES;
+            return MHD_YES; /* and belongs to whoever will unpark it */
         }
         if (!request_is_answered(r))
             log_error("%s %s was not answered: out of memory?", http_method_names[r->method],
@@ -346,10 +416,10 @@ enum MHD_Result serve_call(void *server, struct MHD_Connection *connection, cons
     return take_body(r, data, bytes);
 }
 
-static void count(const struct request *r)
+static void count(const struct request *r, uint64_t now_ns)
 {
     const struct server *s = r->server;
-    uint64_t ns = clock_now_ns() - r->start_ns;
+    uint64_t ns = now_ns - r->start_ns;
     int label = s->unmatched_label;
 
     if (r->route != NULL)
@@ -358,6 +428,8 @@ static void count(const struct request *r)
         label = s->static_label;
     if (r->queued)
         metrics_http(label, r->status, ns);
+    if (r->server->config.access_log != NULL)
+        access_log_add(r->server->config.access_log, r, ns);
     log_debug("%s %s %s %u %llu us", r->address, http_method_names[r->method],
               r->target == NULL ? "" : r->target, r->status,
               (unsigned long long)(ns / CLOCK_NS_PER_US));
@@ -367,6 +439,7 @@ void serve_complete(void *server, struct MHD_Connection *connection, void **cont
                     enum MHD_RequestTerminationCode why)
 {
     struct request *r = *context;
+    uint64_t now_ns = clock_now_ns();
 
     (void)connection;
     (void)why; /* says "completed" of clients that had gone */
@@ -378,7 +451,11 @@ void serve_complete(void *server, struct MHD_Connection *connection, void **cont
     if (r->response != NULL)
         MHD_destroy_response(r->response);
     if (r->begun)
-        count(r);
+        count(r, now_ns);
+    if (r->budgeted_bytes > 0)
+        atomic_fetch_sub(&r->server->body_bytes, r->budgeted_bytes);
+    request_free_joined(r);
+    deadline_idle(&r->peer->deadline, now_ns);
     if (r->begun)
         seat_leave_flight(server);
     seat_request_give(r);

@@ -16,6 +16,9 @@
 #include "http/server.h"
 #include "http/static.h"
 
+/* What of the metric is labelled with. */
+enum refused { REFUSED_CONNECTIONS, REFUSED_REQUESTS, REFUSED_BODIES, REFUSED_COUNT };
+
 struct server {
     struct server_config config;
     struct MHD_Daemon *daemon;
@@ -29,6 +32,12 @@ struct server {
     struct lock idle_lock;
     pthread_cond_t idle;
     struct seat *seats; /* under idle_lock */
+    struct clients *clients;
+    struct deadlines *deadlines;
+    struct access *access;
+    bool knows_layout; /* of libmicrohttpd: see gate.h */
+    int refused_labels[REFUSED_COUNT];
+    _Atomic uint64_t body_bytes; /* of all bodies in flight */
     _Atomic size_t connections;
     int listen_fd;    /* libmicrohttpd's; server_drain puts something else in its place */
     int quiet_fds[2]; /* a socket pair that nothing is ever sent through */

@@ -10,7 +10,9 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "http/access.h"
 #include "http/connection.h"
+#include "http/gate.h"
 #include "http/listen.h"
 #include "http/seat.h"
 #include "http/serve.h"
@@ -75,7 +77,6 @@ static int start_daemon(struct server *s, struct err *err)
     OPTION(NOTIFY_CONNECTION, FUNCTION(connection_changed), s);
     OPTION(LISTEN_SOCKET, s->listen_fd, NULL);
     OPTION(CONNECTION_LIMIT, s->config.connections, NULL);
-    OPTION(CONNECTION_TIMEOUT, MAX(s->config.idle_ns / CLOCK_NS_PER_S, 1ULL), NULL);
     OPTION(CONNECTION_MEMORY_LIMIT, MEMORY_BYTES_PER_CONNECTION, NULL);
     if (s->config.threads > 1)
         OPTION(THREAD_POOL_SIZE, s->config.threads, NULL);
@@ -113,6 +114,12 @@ static int check_limits(struct server *s, struct err *err)
     return 0;
 }
 
+static const char *const refused_names[REFUSED_COUNT] = {
+    [REFUSED_CONNECTIONS] = "connections",
+    [REFUSED_REQUESTS] = "requests",
+    [REFUSED_BODIES] = "bodies",
+};
+
 static int label_routes(struct server *s)
 {
     const struct router *router = &s->config.router;
@@ -126,6 +133,8 @@ static int label_routes(struct server *s)
             return s->route_labels[i];
     }
     s->static_label = metrics_label(METRIC_HTTP_REQUESTS, "static");
+    for (int i = 0; i < REFUSED_COUNT; i++)
+        s->refused_labels[i] = metrics_label(METRIC_HTTP_REFUSED, refused_names[i]);
     s->unmatched_label = metrics_label(METRIC_HTTP_REQUESTS, "unmatched");
     return MIN(MIN(s->static_label, s->unmatched_label), 0);
 }
@@ -152,6 +161,9 @@ static struct server *server_new(const struct server_config *config)
 static struct server *server_free(struct server *s)
 {
     seats_free(s->seats);
+    (void)access_free(s->access);
+    (void)deadlines_free(s->deadlines);
+    (void)clients_free(s->clients);
     (void)static_files_free(s->files);
     if (s->failure != NULL)
         MHD_destroy_response(s->failure);
@@ -166,12 +178,29 @@ static struct server *server_free(struct server *s)
     return NULL;
 }
 
+static int prepare_guards(struct server *s, struct err *err)
+{
+    const struct server_config *c = &s->config;
+    const struct access_config access = {
+        .listen = c->listen, .hosts = c->hosts, .origins = c->origins, .token_file = c->token_file};
+    int rc;
+
+    s->knows_layout = gate_knows_layout(MHD_get_version());
+    s->clients = clients_new(c->clients);
+    if (s->clients == NULL)
+        return err_set(err, -ENOMEM, "no memory for the HTTP server");
+    rc = deadlines_new(&s->deadlines, &c->slow, err);
+    return rc < 0 ? rc : access_new(&s->access, &access, err);
+}
+
 static int prepare(struct server *s, struct err *err)
 {
     int rc = check_limits(s, err);
 
     if (rc == 0 && s->config.www != NULL)
         rc = static_files_new(&s->files, s->config.www, err);
+    if (rc == 0)
+        rc = prepare_guards(s, err);
     if (rc < 0)
         return rc;
     s->failure = MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);

@@ -5,17 +5,27 @@
 #define HTTP_SERVER_H
 
 #include "base/err.h"
+#include "http/clients.h"
+#include "http/deadline.h"
 #include "http/router.h"
+
+struct access_log;
 
 struct server;
 
 struct server_config {
-    const char *listen;   /* "127.0.0.1:8080", "[::1]:0", "localhost:8080" */
-    bool insecure;        /* other than loopback is refused without this */
-    unsigned threads;     /* of the pool */
-    unsigned connections; /* at most at once */
-    uint64_t idle_ns;     /* a connection without activity is closed */
-    const char *www;      /* directory of static files; NULL: none */
+    const char *listen;         /* "127.0.0.1:8080", "[::1]:0", "localhost:8080" */
+    bool insecure;              /* other than loopback is refused without this */
+    unsigned threads;           /* of the pool */
+    unsigned connections;       /* at most at once */
+    const char *www;            /* directory of static files; NULL: none */
+    struct deadline_rules slow; /* how slow a client may be */
+    struct clients_limits clients;
+    uint64_t bodies_max; /* bytes of all bodies in flight */
+    unsigned target_bytes_max, header_bytes_max, headers_max;
+    const char *hosts, *origins, *token_file; /* see access.h */
+    const char *tls_cert, *tls_key;           /* files (PEM); both or none */
+    struct access_log *access_log;            /* NULL: none; the caller's */
     struct router router;
     void *app; /* of the floor above: every request has it */
 };

@@ -263,14 +263,14 @@ static struct static_file **slot_of(struct static_cache *cache, const char *path
     return &set[place];
 }
 
-static bool is_not_modified(const struct request *r, const struct version *v, const char *etag)
+static bool is_not_modified(struct request *r, const struct version *v, const char *etag)
 {
-    const char *wanted = request_header(r, "If-None-Match");
+    const char *wanted = request_header(r, HEADER_IF_NONE_MATCH);
     const char *since;
 
     if (wanted != NULL)
         return static_etag_matches(wanted, etag);
-    since = request_header(r, "If-Modified-Since");
+    since = request_header(r, HEADER_IF_MODIFIED_SINCE);
     return since != NULL && static_is_not_after(v->modified.tv_sec, since);
 }
 

@@ -154,16 +154,16 @@ static void html(struct request *r)
 }
 
 static const struct route routes[] = {
-    {HTTP_GET, "/hello", NULL, hello, 0, false},
-    {HTTP_GET, "/alive", NULL, hello, 0, true},
-    {HTTP_GET, "/part/{x}", NULL, part, 0, false},
-    {HTTP_POST, "/echo", NULL, echo, SMALL_BODY, false},
-    {HTTP_POST, "/sink", begin_sink, handle_sink, LARGE_BODY, false},
-    {HTTP_PUT, "/refuse", refuse, must_not_run, LARGE_BODY, false},
-    {HTTP_GET, "/park", NULL, park, 0, false},
-    {HTTP_GET, "/twice", NULL, twice, 0, false},
-    {HTTP_GET, "/silent", NULL, silent, 0, false},
-    {HTTP_GET, "/html", NULL, html, 0, false},
+    {HTTP_GET, "/hello", NULL, hello, 0, 0},
+    {HTTP_GET, "/alive", NULL, hello, 0, ROUTE_WHEN_DRAINING},
+    {HTTP_GET, "/part/{x}", NULL, part, 0, 0},
+    {HTTP_POST, "/echo", NULL, echo, SMALL_BODY, 0},
+    {HTTP_POST, "/sink", begin_sink, handle_sink, LARGE_BODY, 0},
+    {HTTP_PUT, "/refuse", refuse, must_not_run, LARGE_BODY, 0},
+    {HTTP_GET, "/park", NULL, park, 0, 0},
+    {HTTP_GET, "/twice", NULL, twice, 0, 0},
+    {HTTP_GET, "/silent", NULL, silent, 0, 0},
+    {HTTP_GET, "/html", NULL, html, 0, 0},
 };
 
 static struct server *start(unsigned threads, unsigned connections, const char *www)
@@ -172,7 +172,16 @@ static struct server *start(unsigned threads, unsigned connections, const char *
         .listen = "127.0.0.1:0",
         .threads = threads,
         .connections = connections,
-        .idle_ns = 20 * CLOCK_NS_PER_S,
+        .slow = {.header_ns = 20 * CLOCK_NS_PER_S,
+                 .body_ns = 20 * CLOCK_NS_PER_S,
+                 .answer_ns = 20 * CLOCK_NS_PER_S,
+                 .idle_ns = 20 * CLOCK_NS_PER_S,
+                 .bytes_per_s = 1},
+        .hosts = "*",
+        .bodies_max = 1 << 30,
+        .target_bytes_max = 8192,
+        .header_bytes_max = 16384,
+        .headers_max = 100,
         .www = www,
         .router = {.routes = routes, .count = ARRAY_SIZE(routes)},
     };
@@ -770,7 +779,7 @@ static void addresses_are_judged_before_they_are_used(void **state)
     static const char *const bad[] = {"",       "8080",        "127.0.0.1",    "127.0.0.1:",
                                       ":8080",  "127.0.0.1:x", "127.0.0.1:-1", "127.0.0.1:65536",
                                       "::1:80", "0.0.0.0:0",   "[::]:0"};
-    struct server_config config = {.threads = 1, .connections = 8, .idle_ns = CLOCK_NS_PER_S};
+    struct server_config config = {.threads = 1, .connections = 8};
     struct server *s;
     struct err err;
 

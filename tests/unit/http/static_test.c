@@ -54,7 +54,16 @@ static int set_up_all(void **state)
     struct server_config config = {.listen = "127.0.0.1:0",
                                    .threads = 2,
                                    .connections = 64,
-                                   .idle_ns = 20 * CLOCK_NS_PER_S,
+                                   .slow = {.header_ns = 20 * CLOCK_NS_PER_S,
+                                            .body_ns = 20 * CLOCK_NS_PER_S,
+                                            .answer_ns = 20 * CLOCK_NS_PER_S,
+                                            .idle_ns = 20 * CLOCK_NS_PER_S,
+                                            .bytes_per_s = 1},
+                                   .hosts = "*",
+                                   .bodies_max = 1 << 30,
+                                   .target_bytes_max = 8192,
+                                   .header_bytes_max = 16384,
+                                   .headers_max = 100,
                                    .www = directory,
                                    .router = {.routes = routes, .count = ARRAY_SIZE(routes)}};
     char path[256], *big = malloc(BIG_BYTES);
