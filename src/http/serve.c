@@ -286,10 +286,10 @@ static void admit(struct request *r)
     else if (has_body(r) && is_encoded(r))
         respond_problem(r, PROBLEM_UNSUPPORTED_MEDIA_TYPE, NULL,
                         "Send the body without Content-Encoding: none is known here.");
-    else if (has_body(r) && !r->is_chunked && !take_from_budget(r, r->content_length))
-        return;
     else if (r->route->begin != NULL)
         r->route->begin(r);
+    if (has_body(r) && !r->is_chunked && !request_is_answered(r))
+        (void)take_from_budget(r, r->content_length);
 }
 
 static enum MHD_Result deliver(struct request *r)
