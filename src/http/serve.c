@@ -424,7 +424,7 @@ static void count(const struct request *r, uint64_t now_ns)
 
     if (r->route != NULL)
         label = s->route_labels[r->route - s->config.router.routes];
-    else if (r->file != NULL)
+    else if (r->is_file)
         label = s->static_label;
     if (r->queued)
         metrics_http(label, r->status, ns);

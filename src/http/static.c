@@ -1,76 +1,66 @@
 #include "http/static.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/openat2.h>
-#include <microhttpd.h>
+#include <stdatomic.h>
 #include <string.h>
-#include <strings.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
 
 #include "base/clock.h"
 #include "base/hash.h"
-#include "http/response.h"
+#include "http/static_file.h"
 #include "http/static_name.h"
+#include "http/static_redirect.h"
 
 enum {
     WAYS = 4, /* a path may be kept in any slot of its set */
-    SETS = STATIC_CACHED_FILES_MAX / WAYS,
-    DATE_BYTES = 32,
-    ETAG_BYTES = 40,
-};
-
-/* A file as it was when we looked. */
-struct version {
-    dev_t device;
-    ino_t inode;
-    off_t bytes;
-    struct timespec modified;
-};
-
-struct static_file {
-    char *path; /* of the request */
-    struct version version;
-    char etag[ETAG_BYTES];
-    struct MHD_Response *ok, *not_modified;
-    uint64_t checked_ns;
+    SETS = STATIC_KEPT_PATHS / WAYS,
 };
 
 struct static_files {
     int directory;
+    _Atomic unsigned kept_fds; /* of all caches */
+};
+
+/* The forms that a file is there in. */
+struct forms {
+    unsigned present; /* 1 << encoding */
+    struct static_version versions[STATIC_ENCODING_COUNT];
+};
+
+struct entry {
+    char *path; /* of the request */
+    struct forms forms;
+    struct static_file *files[STATIC_ENCODING_COUNT]; /* NULL until it is asked for */
+    uint64_t checked_ns;
 };
 
 struct static_cache {
-    const struct static_files *files;
+    struct static_files *files;
     struct hash_key key; /* clients do not know it, so they cannot choose what falls into one set */
-    struct static_file *slots[SETS][WAYS];
+    struct entry *slots[SETS][WAYS];
 };
 
-static int open_beneath(int directory, const char *name)
-{
-    const struct open_how how = {
-        .flags = O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC,
-        .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
-    };
-    long fd = syscall(SYS_openat2, directory, name, &how, sizeof(how));
+/* What a path leads to on the disk, now. */
+struct look {
+    char name[STATIC_NAME_BYTES + sizeof(".br")];
+    struct forms forms;
+    int fds[STATIC_ENCODING_COUNT]; /* -1 when absent */
+};
 
-    return fd < 0 ? -errno : (int)fd;
+static void look_close(const struct look *look)
+{
+    for (int i = 0; i < STATIC_ENCODING_COUNT; i++)
+        check_close_fd(&look->fds[i]);
 }
+
+#define CLEANUP_LOOK __attribute__((cleanup(look_close)))
 
 int static_files_new(struct static_files **ret, const char *directory, struct err *err)
 {
-    CLEANUP_FD int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    CLEANUP_FD int fd = static_open_directory(directory, err);
     struct static_files *files;
-    int probe;
 
     if (fd < 0)
-        return err_set(err, -errno, "cannot open the directory %s: %s", directory, strerror(errno));
-    probe = open_beneath(fd, ".");
-    if (probe < 0)
-        return err_set(err, probe, "cannot serve files from %s: openat2 failed: %s", directory,
-                       strerror(-probe));
-    (void)close(probe);
+        return fd;
     files = calloc(1, sizeof(*files));
     if (files == NULL)
         return err_set(err, -ENOMEM, "no memory for the files of %s", directory);
@@ -88,20 +78,39 @@ struct static_files *static_files_free(struct static_files *files)
     return NULL;
 }
 
-static struct static_file *file_free(struct static_file *file)
+static void drop_file(struct static_cache *cache, struct static_file *file)
 {
-    if (file == NULL)
+    if (file != NULL && file->fd >= 0)
+        atomic_fetch_sub(&cache->files->kept_fds, 1);
+    (void)static_file_free(file);
+}
+
+static struct entry *entry_free(struct static_cache *cache, struct entry *entry)
+{
+    if (entry == NULL)
         return NULL;
-    if (file->ok != NULL)
-        MHD_destroy_response(file->ok);
-    if (file->not_modified != NULL)
-        MHD_destroy_response(file->not_modified);
-    free(file->path);
-    free(file);
+    for (int i = 0; i < STATIC_ENCODING_COUNT; i++)
+        drop_file(cache, entry->files[i]);
+    free(entry->path);
+    free(entry);
     return NULL;
 }
 
-struct static_cache *static_cache_new(const struct static_files *files)
+static struct entry *entry_new(const char *path, const struct forms *forms)
+{
+    struct entry *entry = calloc(1, sizeof(*entry));
+
+    if (entry == NULL)
+        return NULL;
+    entry->forms = *forms;
+    entry->path = strdup(path);
+    if (entry->path != NULL)
+        return entry;
+    free(entry);
+    return NULL;
+}
+
+struct static_cache *static_cache_new(struct static_files *files)
 {
     struct static_cache *cache = calloc(1, sizeof(*cache));
 
@@ -118,140 +127,192 @@ struct static_cache *static_cache_free(struct static_cache *cache)
         return NULL;
     for (size_t i = 0; i < SETS; i++) {
         for (size_t j = 0; j < WAYS; j++)
-            (void)file_free(cache->slots[i][j]);
+            (void)entry_free(cache, cache->slots[i][j]);
     }
     free(cache);
     return NULL;
 }
 
-struct MHD_Response *static_file_response(const struct static_file *file, unsigned status)
+/* Opens the file that a path names, under the first name that there is one for. -EISDIR when it names a directory. */
+static int open_path(const struct static_files *files, const struct request *r, char *name,
+                     struct static_version *ret)
 {
-    return status == 304 ? file->not_modified : file->ok;
-}
+    int rc = -ENOENT;
 
-/* Opens the file that a path names; the name it was found under goes to `name`. */
-static int open_path(const struct static_files *files, const struct request *r,
-                     char name[STATIC_NAME_BYTES], struct stat *ret_stat)
-{
     for (unsigned i = 0; static_name(r->path, r->target, i, name); i++) {
-        CLEANUP_FD int fd = open_beneath(files->directory, name);
-        if (fd >= 0 && fstat(fd, ret_stat) == 0 && S_ISREG(ret_stat->st_mode))
-            return take_fd(&fd);
+        int fd = static_open(files->directory, name, ret);
+        if (fd >= 0 || static_is_shortage(fd))
+            return fd;
+        rc = rc == -EISDIR ? rc : fd;
     }
-    return -ENOENT;
+    return rc;
 }
 
 bool static_exists(const struct static_files *files, const struct request *r)
 {
     char name[STATIC_NAME_BYTES];
-    struct stat st;
-    CLEANUP_FD int fd = open_path(files, r, name, &st);
+    struct static_version version;
+    CLEANUP_FD int fd = open_path(files, r, name, &version);
 
     return fd >= 0;
 }
 
-static struct version version_of(const struct stat *st)
+static bool is_compressed(const char *name)
 {
-    return (struct version) {
-        .device = st->st_dev, .inode = st->st_ino, .bytes = st->st_size, .modified = st->st_mtim};
+    size_t n = strlen(name);
+
+    return n > 3 && (strcmp(name + n - 3, ".br") == 0 || strcmp(name + n - 3, ".gz") == 0);
 }
 
-static bool is_same(const struct version *a, const struct version *b)
+/* Whole seconds: some compressors that copy the time of the original keep no more of it. */
+static bool is_older(const struct static_version *a, const struct static_version *b)
 {
-    return a->device == b->device && a->inode == b->inode && a->bytes == b->bytes &&
-           a->modified.tv_sec == b->modified.tv_sec && a->modified.tv_nsec == b->modified.tv_nsec;
+    return a->modified.tv_sec < b->modified.tv_sec;
 }
 
-static void write_etag(char out[ETAG_BYTES], const struct version *v)
+/* Opens the file's compressed forms that are not out of date. Only a shortage is a failure. */
+static int look_for_forms(const struct static_files *files, struct look *look)
 {
-    (void)snprintf(out, ETAG_BYTES, "\"%llx-%llx\"",
-                   (unsigned long long)clock_from_timespec(v->modified),
-                   (unsigned long long)v->bytes);
-}
+    struct static_version *versions = look->forms.versions;
+    size_t n = strlen(look->name);
 
-/* What all answers about one version have in common. */
-static bool add_validators(struct MHD_Response *response, const struct version *v)
-{
-    char etag[ETAG_BYTES], date[DATE_BYTES];
-    struct tm tm;
-
-    write_etag(etag, v);
-    if (gmtime_r(&v->modified.tv_sec, &tm) == NULL)
-        return false;
-    (void)strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S GMT", &tm);
-    return MHD_add_response_header(response, "ETag", etag) == MHD_YES &&
-           MHD_add_response_header(response, "Last-Modified", date) == MHD_YES &&
-           MHD_add_response_header(response, "Cache-Control", "no-cache") == MHD_YES;
-}
-
-static bool add_type(struct MHD_Response *response, const char *name)
-{
-    const char *type = static_type(name);
-
-    if (strncmp(type, "text/html", 9) == 0 &&
-        (MHD_add_response_header(
-             response, "Content-Security-Policy",
-             "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
-             "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'") ==
-             MHD_NO ||
-         MHD_add_response_header(response, "Referrer-Policy", "no-referrer") == MHD_NO))
-        return false;
-    return MHD_add_response_header(response, "Content-Type", type) == MHD_YES &&
-           MHD_add_response_header(response, "X-Content-Type-Options", "nosniff") == MHD_YES;
-}
-
-static char *read_all(int fd, size_t bytes)
-{
-    CLEANUP_FREE char *data = malloc(bytes + 1);
-    size_t done = 0;
-
-    while (data != NULL && done < bytes) {
-        ssize_t n = pread(fd, data + done, bytes - done, (off_t)done);
-        if (n <= 0)
-            return NULL;
-        done += (size_t)n;
+    for (int i = 0; i < STATIC_IDENTITY && !is_compressed(look->name); i++) {
+        CLEANUP_FD int fd = -1;
+        memcpy(look->name + n, static_encoding_endings[i], strlen(static_encoding_endings[i]) + 1);
+        fd = static_open(files->directory, look->name, &versions[i]);
+        look->name[n] = '\0';
+        if (static_is_shortage(fd))
+            return fd;
+        if (fd < 0 || is_older(&versions[i], &versions[STATIC_IDENTITY]))
+            continue;
+        look->fds[i] = take_fd(&fd);
+        look->forms.present |= 1u << i;
     }
-    return take_ptr(data);
+    return 0;
 }
 
-static struct MHD_Response *response_of(int fd, const struct version *v)
+/* `look` is to be closed whatever this returns. */
+static int look_at(const struct static_files *files, const struct request *r, struct look *look)
 {
-    char *data = read_all(fd, (size_t)v->bytes);
-    struct MHD_Response *response;
+    int fd;
 
-    if (data == NULL)
-        return NULL;
-    response = MHD_create_response_from_buffer((size_t)v->bytes, data, MHD_RESPMEM_MUST_FREE);
-    if (response == NULL)
-        free(data);
-    return response;
+    *look = (struct look) {.fds = {-1, -1, -1}};
+    fd = open_path(files, r, look->name, &look->forms.versions[STATIC_IDENTITY]);
+    if (fd < 0)
+        return fd;
+    look->fds[STATIC_IDENTITY] = fd;
+    look->forms.present = 1u << STATIC_IDENTITY;
+    return look_for_forms(files, look);
 }
 
-/* NULL when there is no memory or the file cannot be read. */
-static struct static_file *file_new(const char *path, int fd, const struct version *v,
-                                    const char *name, uint64_t now_ns)
+static bool is_same(const struct forms *a, const struct forms *b)
 {
-    struct static_file *file = calloc(1, sizeof(*file));
+    for (int i = 0; i < STATIC_ENCODING_COUNT; i++) {
+        if ((a->present & 1u << i) != 0 && !static_version_equal(&a->versions[i], &b->versions[i]))
+            return false;
+    }
+    return a->present == b->present;
+}
+
+static bool is_negotiated(const struct forms *forms)
+{
+    return forms->present != 1u << STATIC_IDENTITY;
+}
+
+static bool is_date_unique(const struct forms *forms, enum static_encoding encoding)
+{
+    for (int i = 0; i < STATIC_ENCODING_COUNT; i++) {
+        if (i != (int)encoding && (forms->present & 1u << i) != 0 &&
+            forms->versions[i].modified.tv_sec == forms->versions[encoding].modified.tv_sec)
+            return false;
+    }
+    return true;
+}
+
+static enum static_encoding choose(struct request *r, const struct forms *forms)
+{
+    if (!is_negotiated(forms))
+        return STATIC_IDENTITY;
+    return static_encoding_choose(request_header(r, HEADER_ACCEPT_ENCODING), forms->present);
+}
+
+static struct static_file *load(struct look *look, enum static_encoding encoding)
+{
+    const struct static_type *type = static_type(look->name);
+    const struct static_traits traits = {
+        .type = type,
+        .is_immutable = type->policy != STATIC_PAGE && static_name_has_hash(look->name),
+        .is_negotiated = is_negotiated(&look->forms),
+        .is_date_unique = is_date_unique(&look->forms, encoding),
+    };
+
+    return static_file_new(take_fd(&look->fds[encoding]), &look->forms.versions[encoding], encoding,
+                           &traits);
+}
+
+/* Whether the file may be kept; if so, its descriptor is counted. */
+static bool may_keep(struct static_cache *cache, const struct static_file *file)
+{
+    if (file->fd < 0 || atomic_fetch_add(&cache->files->kept_fds, 1) < STATIC_KEPT_FDS)
+        return true;
+    atomic_fetch_sub(&cache->files->kept_fds, 1);
+    return false;
+}
+
+/* Answers with the form that the client likes best; it is loaded if it is not kept yet. */
+static void answer_form(struct static_cache *cache, struct entry *entry, struct look *look,
+                        struct request *r)
+{
+    enum static_encoding encoding = choose(r, &entry->forms);
+    struct static_file *file = entry->files[encoding];
+
+    if (file == NULL) {
+        file = load(look, encoding);
+        if (file == NULL) {
+            static_respond_shortage(r);
+            return;
+        }
+        if (!may_keep(cache, file)) {
+            static_file_answer_once(file, r);
+            return;
+        }
+        entry->files[encoding] = file;
+    }
+    static_file_answer(file, r);
+}
+
+/* Answers with what is kept, without a look at the disk, if the form that the client likes best is. */
+static bool answer_kept(struct request *r, const struct entry *entry)
+{
+    const struct static_file *file = entry->files[choose(r, &entry->forms)];
 
     if (file == NULL)
-        return NULL;
-    file->version = *v;
-    file->checked_ns = now_ns;
-    write_etag(file->etag, v);
-    file->path = strdup(path);
-    file->ok = response_of(fd, v);
-    file->not_modified = MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
-    if (file->path != NULL && file->ok != NULL && file->not_modified != NULL &&
-        add_type(file->ok, name) && add_validators(file->ok, v) &&
-        add_validators(file->not_modified, v))
-        return file;
-    return file_free(file);
+        return false;
+    static_file_answer(file, r);
+    return true;
+}
+
+/* False when the path is not one of a directory that has an index. */
+static bool redirect(const struct static_files *files, struct request *r)
+{
+    char name[STATIC_NAME_BYTES];
+    struct static_version version;
+    CLEANUP_FD int fd = -1;
+
+    if (snprintf(name, sizeof(name), "%s/index.html", r->path + 1) >= (int)sizeof(name))
+        return false;
+    fd = static_open(files->directory, name, &version);
+    if (static_is_shortage(fd))
+        static_respond_shortage(r);
+    else if (fd >= 0)
+        static_redirect(r);
+    return fd >= 0 || static_is_shortage(fd);
 }
 
 /* Where the path is kept; if it is not, where nothing is; else where the one is that was looked at first. */
-static struct static_file **slot_of(struct static_cache *cache, const char *path)
+static struct entry **slot_of(struct static_cache *cache, const char *path)
 {
-    struct static_file **set = cache->slots[hash_bytes(cache->key, path, strlen(path)) % SETS];
+    struct entry **set = cache->slots[hash_bytes(cache->key, path, strlen(path)) % SETS];
     size_t place = 0;
 
     for (size_t i = 0; i < WAYS; i++) {
@@ -263,85 +324,48 @@ static struct static_file **slot_of(struct static_cache *cache, const char *path
     return &set[place];
 }
 
-static bool is_not_modified(struct request *r, const struct version *v, const char *etag)
+/* Looks at the disk, and keeps what is there. `is_kept`: the slot is this path's. */
+static bool answer_from_disk(struct static_cache *cache, struct request *r, struct entry **slot,
+                             bool is_kept)
 {
-    const char *wanted = request_header(r, HEADER_IF_NONE_MATCH);
-    const char *since;
+    CLEANUP_LOOK struct look look;
+    int rc = look_at(cache->files, r, &look);
 
-    if (wanted != NULL)
-        return static_etag_matches(wanted, etag);
-    since = request_header(r, HEADER_IF_MODIFIED_SINCE);
-    return since != NULL && static_is_not_after(v->modified.tv_sec, since);
-}
-
-static void give(struct request *r, const struct static_file *file)
-{
-    r->file = file;
-    r->status = is_not_modified(r, &file->version, file->etag) ? 304 : 200;
-}
-
-/* A file too large to keep, sent from the page cache. Takes the fd. */
-static void answer_large(struct request *r, int fd, const struct version *v, const char *name)
-{
-    char etag[ETAG_BYTES];
-
-    write_etag(etag, v);
-    if (is_not_modified(r, v, etag)) {
-        (void)close(fd);
-        respond_empty(r, 304);
-    } else {
-        r->response = MHD_create_response_from_fd64((uint64_t)v->bytes, fd);
-        r->status = 200;
-        if (r->response == NULL)
-            (void)close(fd);
-    }
-    if (r->response != NULL &&
-        (!add_validators(r->response, v) || (r->status == 200 && !add_type(r->response, name)))) {
-        MHD_destroy_response(r->response);
-        r->response = NULL;
-    }
-}
-
-/* Looks at the file, and keeps it if it is new and small. */
-static bool answer_from_disk(const struct static_files *files, struct request *r,
-                             struct static_file **slot, bool is_kept)
-{
-    char name[STATIC_NAME_BYTES];
-    struct stat st;
-    CLEANUP_FD int fd = open_path(files, r, name, &st);
-    struct version v = fd < 0 ? (struct version) {.bytes = 0} : version_of(&st);
-
-    if (fd >= 0 && is_kept && is_same(&(*slot)->version, &v)) {
-        (*slot)->checked_ns = r->start_ns;
-        give(r, *slot);
+    if (static_is_shortage(rc)) {
+        if (!is_kept || !answer_kept(r, *slot))
+            static_respond_shortage(r);
         return true;
     }
-    if (is_kept)
-        *slot = file_free(*slot);
-    if (fd < 0)
-        return false;
-    if (v.bytes > STATIC_CACHED_BYTES_MAX) {
-        answer_large(r, take_fd(&fd), &v, name);
+    if (rc < 0) {
+        if (is_kept)
+            *slot = entry_free(cache, *slot);
+        return rc == -EISDIR && redirect(cache->files, r);
+    }
+    if (!is_kept || !is_same(&(*slot)->forms, &look.forms)) {
+        (void)entry_free(cache, *slot);
+        *slot = entry_new(r->path, &look.forms);
+    }
+    if (*slot == NULL) {
+        static_respond_shortage(r);
         return true;
     }
-    (void)file_free(*slot);
-    *slot = file_new(r->path, fd, &v, name, r->start_ns);
-    if (*slot != NULL)
-        give(r, *slot);
+    (*slot)->checked_ns = r->start_ns;
+    answer_form(cache, *slot, &look, r);
     return true;
+}
+
+static bool answer(struct static_cache *cache, struct request *r)
+{
+    struct entry **slot = slot_of(cache, r->path);
+    bool is_kept = *slot != NULL && strcmp((*slot)->path, r->path) == 0;
+
+    if (is_kept && r->start_ns < (*slot)->checked_ns + CLOCK_NS_PER_S && answer_kept(r, *slot))
+        return true;
+    return answer_from_disk(cache, r, slot, is_kept);
 }
 
 bool static_answer(struct static_cache *cache, struct request *r)
 {
-    struct static_file **slot;
-    bool is_kept;
-
-    if (!static_path_is_plain(r->target))
-        return false;
-    slot = slot_of(cache, r->path);
-    is_kept = *slot != NULL && strcmp((*slot)->path, r->path) == 0;
-    if (!is_kept || r->start_ns >= (*slot)->checked_ns + CLOCK_NS_PER_S)
-        return answer_from_disk(cache->files, r, slot, is_kept);
-    give(r, *slot);
-    return true;
+    r->is_file = static_path_is_plain(r->target) && answer(cache, r);
+    return r->is_file;
 }
