@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "http/static_file.h"
+#include "http/static_look.h"
 #include "http/static_name.h"
 #include "http/static_redirect.h"
 
@@ -20,15 +21,9 @@ struct static_files {
     _Atomic unsigned kept_fds; /* of all caches */
 };
 
-/* The forms that a file is there in. */
-struct forms {
-    unsigned present; /* 1 << encoding */
-    struct static_version versions[STATIC_ENCODING_COUNT];
-};
-
 struct entry {
     char *path; /* of the request */
-    struct forms forms;
+    struct static_forms forms;
     struct static_file *files[STATIC_ENCODING_COUNT]; /* NULL until it is asked for */
     uint64_t checked_ns;
 };
@@ -38,21 +33,6 @@ struct static_cache {
     struct hash_key key; /* clients do not know it, so they cannot choose what falls into one set */
     struct entry *slots[SETS][WAYS];
 };
-
-/* What a path leads to on the disk, now. */
-struct look {
-    char name[STATIC_NAME_BYTES + sizeof(".br")];
-    struct forms forms;
-    int fds[STATIC_ENCODING_COUNT]; /* -1 when absent */
-};
-
-static void look_close(const struct look *look)
-{
-    for (int i = 0; i < STATIC_ENCODING_COUNT; i++)
-        check_close_fd(&look->fds[i]);
-}
-
-#define CLEANUP_LOOK __attribute__((cleanup(look_close)))
 
 int static_files_new(struct static_files **ret, const char *directory, struct err *err)
 {
@@ -96,7 +76,7 @@ static struct entry *entry_free(struct static_cache *cache, struct entry *entry)
     return NULL;
 }
 
-static struct entry *entry_new(const char *path, const struct forms *forms)
+static struct entry *entry_new(const char *path, const struct static_forms *forms)
 {
     struct entry *entry = calloc(1, sizeof(*entry));
 
@@ -133,117 +113,28 @@ struct static_cache *static_cache_free(struct static_cache *cache)
     return NULL;
 }
 
-/* Opens the file that a path names, under the first name that there is one for. -EISDIR when it names a directory. */
-static int open_path(const struct static_files *files, const struct request *r, char *name,
-                     struct static_version *ret)
-{
-    int rc = -ENOENT;
-
-    for (unsigned i = 0; static_name(r->path, r->target, i, name); i++) {
-        int fd = static_open(files->directory, name, ret);
-        if (fd >= 0 || static_is_shortage(fd))
-            return fd;
-        rc = rc == -EISDIR ? rc : fd;
-    }
-    return rc;
-}
-
 bool static_exists(const struct static_files *files, const struct request *r)
 {
-    char name[STATIC_NAME_BYTES];
-    struct static_version version;
-    CLEANUP_FD int fd = open_path(files, r, name, &version);
+    CLEANUP_STATIC_LOOK struct static_look look;
 
-    return fd >= 0;
+    return static_look_at(files->directory, r, &look) == 0;
 }
 
-static bool is_compressed(const char *name)
+static enum static_encoding choose(struct request *r, const struct static_forms *forms)
 {
-    size_t n = strlen(name);
-
-    return n > 3 && (strcmp(name + n - 3, ".br") == 0 || strcmp(name + n - 3, ".gz") == 0);
-}
-
-/* Whole seconds: some compressors that copy the time of the original keep no more of it. */
-static bool is_older(const struct static_version *a, const struct static_version *b)
-{
-    return a->modified.tv_sec < b->modified.tv_sec;
-}
-
-/* Opens the file's compressed forms that are not out of date. Only a shortage is a failure. */
-static int look_for_forms(const struct static_files *files, struct look *look)
-{
-    struct static_version *versions = look->forms.versions;
-    size_t n = strlen(look->name);
-
-    for (int i = 0; i < STATIC_IDENTITY && !is_compressed(look->name); i++) {
-        CLEANUP_FD int fd = -1;
-        memcpy(look->name + n, static_encoding_endings[i], strlen(static_encoding_endings[i]) + 1);
-        fd = static_open(files->directory, look->name, &versions[i]);
-        look->name[n] = '\0';
-        if (static_is_shortage(fd))
-            return fd;
-        if (fd < 0 || is_older(&versions[i], &versions[STATIC_IDENTITY]))
-            continue;
-        look->fds[i] = take_fd(&fd);
-        look->forms.present |= 1u << i;
-    }
-    return 0;
-}
-
-/* `look` is to be closed whatever this returns. */
-static int look_at(const struct static_files *files, const struct request *r, struct look *look)
-{
-    int fd;
-
-    *look = (struct look) {.fds = {-1, -1, -1}};
-    fd = open_path(files, r, look->name, &look->forms.versions[STATIC_IDENTITY]);
-    if (fd < 0)
-        return fd;
-    look->fds[STATIC_IDENTITY] = fd;
-    look->forms.present = 1u << STATIC_IDENTITY;
-    return look_for_forms(files, look);
-}
-
-static bool is_same(const struct forms *a, const struct forms *b)
-{
-    for (int i = 0; i < STATIC_ENCODING_COUNT; i++) {
-        if ((a->present & 1u << i) != 0 && !static_version_equal(&a->versions[i], &b->versions[i]))
-            return false;
-    }
-    return a->present == b->present;
-}
-
-static bool is_negotiated(const struct forms *forms)
-{
-    return forms->present != 1u << STATIC_IDENTITY;
-}
-
-static bool is_date_unique(const struct forms *forms, enum static_encoding encoding)
-{
-    for (int i = 0; i < STATIC_ENCODING_COUNT; i++) {
-        if (i != (int)encoding && (forms->present & 1u << i) != 0 &&
-            forms->versions[i].modified.tv_sec == forms->versions[encoding].modified.tv_sec)
-            return false;
-    }
-    return true;
-}
-
-static enum static_encoding choose(struct request *r, const struct forms *forms)
-{
-    if (!is_negotiated(forms))
+    if (!static_forms_are_many(forms))
         return STATIC_IDENTITY;
     return static_encoding_choose(request_header(r, HEADER_ACCEPT_ENCODING), forms->present);
 }
 
-static struct static_file *load(struct look *look, enum static_encoding encoding)
+static struct static_file *load(struct static_look *look, enum static_encoding encoding)
 {
     const struct static_type *type = static_type(look->name);
     const struct static_traits traits = {
         .type = type,
         .is_immutable = type->policy != STATIC_PAGE && static_name_has_hash(look->name),
-        .is_negotiated = is_negotiated(&look->forms),
-        .is_date_unique = is_date_unique(&look->forms, encoding),
+        .is_negotiated = static_forms_are_many(&look->forms),
+        .is_date_unique = static_form_has_own_date(&look->forms, encoding),
     };
 
     return static_file_new(take_fd(&look->fds[encoding]), &look->forms.versions[encoding], encoding,
@@ -260,7 +151,7 @@ static bool may_keep(struct static_cache *cache, const struct static_file *file)
 }
 
 /* Answers with the form that the client likes best; it is loaded if it is not kept yet. */
-static void answer_form(struct static_cache *cache, struct entry *entry, struct look *look,
+static void answer_form(struct static_cache *cache, struct entry *entry, struct static_look *look,
                         struct request *r)
 {
     enum static_encoding encoding = choose(r, &entry->forms);
@@ -328,8 +219,8 @@ static struct entry **slot_of(struct static_cache *cache, const char *path)
 static bool answer_from_disk(struct static_cache *cache, struct request *r, struct entry **slot,
                              bool is_kept)
 {
-    CLEANUP_LOOK struct look look;
-    int rc = look_at(cache->files, r, &look);
+    CLEANUP_STATIC_LOOK struct static_look look;
+    int rc = static_look_at(cache->files->directory, r, &look);
 
     if (static_is_shortage(rc)) {
         if (!is_kept || !answer_kept(r, *slot))
@@ -341,7 +232,7 @@ static bool answer_from_disk(struct static_cache *cache, struct request *r, stru
             *slot = entry_free(cache, *slot);
         return rc == -EISDIR && redirect(cache->files, r);
     }
-    if (!is_kept || !is_same(&(*slot)->forms, &look.forms)) {
+    if (!is_kept || !static_forms_equal(&(*slot)->forms, &look.forms)) {
         (void)entry_free(cache, *slot);
         *slot = entry_new(r->path, &look.forms);
     }
