@@ -100,6 +100,7 @@ struct request {
     unsigned status;
     unsigned allowed; /* methods of this path, when no route fits */
     bool begun, queued, must_close;
+    bool is_file; /* the path is one of www/, whatever the answer */
     bool is_chunked, expects_continue, is_http_1_0;
     char *joined[HEADER_COUNT]; /* lists of several lines, once asked for */
     bool has_joined;

@@ -222,7 +222,9 @@ void response_complete(struct request *r, bool closing)
     if (r->trace[0] != '\0')
         respond_header(r, "traceparent", r->trace);
     access_complete(r->server->access, r);
-    if (media_type != NULL) {
+    /* Files bring their own. */
+    if (media_type != NULL &&
+        MHD_get_response_header(r->response, "X-Content-Type-Options") == NULL) {
         respond_header(r, "X-Content-Type-Options", "nosniff");
         if (!is_inert(media_type) &&
             MHD_get_response_header(r->response, "Content-Security-Policy") == NULL)

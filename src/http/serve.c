@@ -180,7 +180,7 @@ static void answer_unrouted(struct request *r)
         respond_not_allowed(r, r->allowed);
     else if (files != NULL && reads && has_body(r) && static_exists(files, r))
         respond_too_large(r);
-    else if (cache != NULL && reads && static_answer(cache, r))
+    else if (cache != NULL && reads && !has_body(r) && static_answer(cache, r))
         return;
     else if (files != NULL && !reads && static_exists(files, r))
         respond_not_allowed(r, of_files);
@@ -424,7 +424,7 @@ static void count(const struct request *r, uint64_t now_ns)
 
     if (r->route != NULL)
         label = s->route_labels[r->route - s->config.router.routes];
-    else if (r->file != NULL)
+    else if (r->is_file)
         label = s->static_label;
     if (r->queued)
         metrics_http(label, r->status, ns);
