@@ -212,6 +212,12 @@ static bool is_inert(const char *media_type)
     return false;
 }
 
+static void add_default(struct request *r, const char *name, const char *value)
+{
+    if (MHD_get_response_header(r->response, name) == NULL)
+        respond_header(r, name, value);
+}
+
 void response_complete(struct request *r, bool closing)
 {
     const char *media_type = MHD_get_response_header(r->response, "Content-Type");
@@ -223,13 +229,12 @@ void response_complete(struct request *r, bool closing)
         respond_header(r, "traceparent", r->trace);
     access_complete(r->server->access, r);
     if (media_type != NULL) {
-        respond_header(r, "X-Content-Type-Options", "nosniff");
-        if (!is_inert(media_type) &&
-            MHD_get_response_header(r->response, "Content-Security-Policy") == NULL)
-            respond_header(r, "Content-Security-Policy", "default-src 'none'; sandbox");
+        add_default(r, "X-Content-Type-Options", "nosniff");
+        add_default(r, "Referrer-Policy", "no-referrer");
+        if (!is_inert(media_type))
+            add_default(r, "Content-Security-Policy", "default-src 'none'; sandbox");
     }
-    if (MHD_get_response_header(r->response, "Cache-Control") == NULL)
-        respond_header(r, "Cache-Control", "no-store");
+    add_default(r, "Cache-Control", "no-store");
     if (closing)
         respond_header(r, "Connection", "close");
 }

@@ -181,15 +181,25 @@ static struct server *server_free(struct server *s)
 static int prepare_guards(struct server *s, struct err *err)
 {
     const struct server_config *c = &s->config;
-    const struct access_config access = {
-        .listen = c->listen, .hosts = c->hosts, .origins = c->origins, .token_file = c->token_file};
-    int rc;
 
     s->knows_layout = gate_knows_layout(MHD_get_version());
     s->clients = clients_new(c->clients);
     if (s->clients == NULL)
         return err_set(err, -ENOMEM, "no memory for the HTTP server");
-    rc = deadlines_new(&s->deadlines, &c->slow, err);
+    return deadlines_new(&s->deadlines, &c->slow, err);
+}
+
+static int open_door(struct server *s, struct err *err)
+{
+    const struct server_config *c = &s->config;
+    struct access_config access = {.url = s->url,
+                                   .listen = c->listen,
+                                   .hosts = c->hosts,
+                                   .origins = c->origins,
+                                   .token_file = c->token_file};
+    int rc = listen_open(c->listen, c->insecure || c->token_file != NULL, &s->listen_fd, s->url,
+                         sizeof(s->url), err);
+
     return rc < 0 ? rc : access_new(&s->access, &access, err);
 }
 
@@ -208,8 +218,7 @@ static int prepare(struct server *s, struct err *err)
         return err_set(err, -ENOMEM, "no memory for the HTTP server");
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, s->quiet_fds) < 0)
         return err_set(err, -errno, "no socket for the HTTP server: %s", strerror(errno));
-    rc = listen_open(s->config.listen, s->config.insecure, &s->listen_fd, s->url, sizeof(s->url),
-                     err);
+    rc = open_door(s, err);
     if (rc < 0)
         return rc;
     (void)signal(SIGPIPE, SIG_IGN); /* a client that leaves is not worth a process */
