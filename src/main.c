@@ -234,7 +234,7 @@ static int serve(struct prong *p)
         log_error("%s", err.text);
         stop(p);
         return rc == -EADDRINUSE || rc == -EADDRNOTAVAIL || rc == -EACCES ? EXIT_UNAVAILABLE
-               : rc == -EINVAL                                            ? EXIT_USAGE
+               : rc == -EINVAL || rc == -ENOENT                           ? EXIT_USAGE
                                                                           : EXIT_FAILURE;
     }
     say_where(p);

@@ -184,8 +184,10 @@ class Client:
 
     def ask(self, method, target, body=None, headers=None, **more):
         """`more` are headers: prong_timeout=1 is Prong-Timeout: 1."""
-        headers = {**self.headers, **(headers or {})}
+        headers = dict(headers or {})
         headers.update({name.replace("_", "-"): str(value) for name, value in more.items()})
+        if not any(name.lower() == "authorization" for name in headers):
+            headers.update(self.headers)
         if body is not None and not isinstance(body, (bytes, str)):
             body = json.dumps(body)
             headers.setdefault("Content-Type", "application/json")
