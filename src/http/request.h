@@ -92,6 +92,9 @@ struct request {
     const char *raw; /* the target as it came; only until the handler's first call */
     size_t raw_bytes;
     bool raw_is_sound;
+    const char
+        *authority; /* in `raw`, of an absolute target, and as long as that; NULL: Host says it */
+    size_t authority_bytes;
     struct MHD_Response *response;  /* NULL until answered, or when `file` is the answer */
     const struct static_file *file; /* the answer, kept for other requests */
     uint64_t answer_bytes;   /* of the body of the answer; UINT64_MAX: not known beforehand */

@@ -64,6 +64,8 @@ void *serve_arrive(void *server, const char *uri, struct MHD_Connection *connect
     r->raw = uri == NULL ? "" : uri;
     r->raw_bytes = strlen(r->raw);
     r->raw_is_sound = gate_target(r->raw, r->raw_bytes);
+    /* Stands in front of all that is decoded in place, or has a '%' and is no name of ours. */
+    r->authority = target_authority(r->raw, &r->authority_bytes);
     keep_target(r, r->raw);
     deadline_headers(&r->peer->deadline, r->start_ns);
     return r;
@@ -163,6 +165,8 @@ static void respond_not_allowed(struct request *r, unsigned allowed)
     else
         respond_problem(r, PROBLEM_METHOD_NOT_ALLOWED, NULL, "Use one of the methods %s.", allow);
     respond_header(r, "Allow", allow);
+    if (r->method == HTTP_OPTIONS)
+        access_preflight(r->server->access, r, allow);
 }
 
 /* No route serves this path with this method: OPTIONS, a file, 405 or 404. */
