@@ -56,6 +56,7 @@ static struct sched_config sched_config_of(const struct prong *p)
         .pool = {.zygote = p->places.zygote,
                  .kernels = c->kernels,
                  .log_level = c->log_level,
+                 .log_format = c->log_format,
                  .enable_fault_kernel = c->enable_fault_kernel,
                  .workers = {(unsigned)c->workers, (unsigned)c->express},
                  .result_bytes_max = c->result_max,
@@ -236,12 +237,17 @@ static int serve(struct prong *p)
 static int prepare(struct prong *p, struct err *err)
 {
     enum log_level level;
+    enum log_format format;
     int rc;
 
     if (log_level_parse(p->config.log_level, &level) < 0)
         return err_set(err, -EINVAL, "--log-level must be debug, info, warning or error, not '%s'.",
                        p->config.log_level);
+    if (log_format_parse(p->config.log_format, &format) < 0)
+        return err_set(err, -EINVAL, "--log-format must be auto, logfmt or json, not '%s'.",
+                       p->config.log_format);
     log_init("prong", level);
+    log_set_format(format);
     rc = places_find(&p->places, &p->config.kernels, &p->config.www, err);
     if (rc < 0)
         return rc;

@@ -396,24 +396,41 @@ static enum MHD_Result finish(struct request *r)
     return deliver(r);
 }
 
-enum MHD_Result serve_call(void *server, struct MHD_Connection *connection, const char *url,
-                           const char *method, const char *version, const char *data,
-                           size_t *data_bytes, void **context)
+static enum MHD_Result go_on(struct request *r, const char *method, const char *version,
+                             const char *data, size_t *data_bytes)
 {
-    struct request *r = *context;
     size_t bytes = *data_bytes;
 
-    (void)server;
-    (void)connection;
-    (void)url;
-    if (r == NULL)
-        return MHD_NO;
     if (!r->begun)
         return begin(r, method, version);
     if (bytes == 0)
         return finish(r);
     *data_bytes = 0;
     return take_body(r, data, bytes);
+}
+
+/* Until log_about(NULL), what this thread logs is about this request; its id may come later. */
+static void log_about(const struct request *r)
+{
+    log_context(r == NULL ? NULL : r->id.text, r == NULL ? NULL : r->trace + TRACE_ID_AT);
+}
+
+enum MHD_Result serve_call(void *server, struct MHD_Connection *connection, const char *url,
+                           const char *method, const char *version, const char *data,
+                           size_t *data_bytes, void **context)
+{
+    struct request *r = *context;
+    enum MHD_Result rc;
+
+    (void)server;
+    (void)connection;
+    (void)url;
+    if (r == NULL)
+        return MHD_NO;
+    log_about(r);
+    rc = go_on(r, method, version, data, data_bytes);
+    log_about(NULL);
+    return rc;
 }
 
 static void count(const struct request *r, uint64_t now_ns)
@@ -446,6 +463,7 @@ void serve_complete(void *server, struct MHD_Connection *connection, void **cont
     if (r == NULL)
         return;
     *context = NULL;
+    log_about(r);
     if (r->release != NULL)
         r->release(r);
     if (r->response != NULL)
@@ -458,5 +476,6 @@ void serve_complete(void *server, struct MHD_Connection *connection, void **cont
     deadline_idle(&r->peer->deadline, now_ns);
     if (r->begun)
         seat_leave_flight(server);
+    log_about(NULL);
     seat_request_give(r);
 }
