@@ -21,24 +21,33 @@ enum {
     RESERVE_BYTES_MAX = 1 << 20,  /* allocated on a client's word alone */
 };
 
-/* Keeps the raw path; r->target stays NULL when it is too long. */
+static const char *keep_text(char *to, const char *text, size_t bytes)
+{
+    memcpy(to, text, bytes);
+    to[bytes] = '\0';
+    return to;
+}
+
+/* Keeps the raw path; r->target stays NULL when it is too long. And for the access log, which is written when
+ * libmicrohttpd has decoded all, path and query. */
 static void keep_target(struct request *r, const char *uri)
 {
-    size_t bytes;
+    size_t bytes, logged = 0, room;
     const char *path = target_path(uri, &bytes);
-    char *text;
+    bool fits = bytes <= TARGET_PATH_BYTES_MAX;
 
-    if (bytes > TARGET_PATH_BYTES_MAX)
-        return;
+    if (r->server->config.access_log != NULL)
+        logged = strnlen(path, ACCESS_LOG_TARGET_BYTES_MAX) + 1;
     /* Raw, decoded, and decoded once more in segments. */
-    r->text_bytes = 3 * (bytes + 1) + 1;
-    r->text = r->text_bytes <= sizeof(r->own_text) ? r->own_text : malloc(r->text_bytes);
+    r->text_bytes = fits ? 3 * (bytes + 1) + 1 : 0;
+    room = r->text_bytes + logged;
+    r->text = room <= sizeof(r->own_text) ? r->own_text : malloc(room);
     if (r->text == NULL)
         return;
-    text = r->text;
-    memcpy(text, path, bytes);
-    text[bytes] = '\0';
-    r->target = text;
+    if (fits)
+        r->target = keep_text(r->text, path, bytes);
+    if (logged > 0)
+        r->logged_target = keep_text(r->text + r->text_bytes, path, logged - 1);
 }
 
 void *serve_arrive(void *server, const char *uri, struct MHD_Connection *connection)
@@ -292,6 +301,15 @@ static void admit(struct request *r)
         r->route->begin(r);
 }
 
+/* The answer may be gone when the line is written. */
+static void note_job(struct request *r)
+{
+    const char *job = MHD_get_response_header(r->response, "Prong-Job");
+
+    if (job != NULL)
+        (void)snprintf(r->job.text, sizeof(r->job.text), "%s", job);
+}
+
 static enum MHD_Result deliver(struct request *r)
 {
     bool closing =
@@ -305,6 +323,8 @@ static enum MHD_Result deliver(struct request *r)
         rc = MHD_queue_response(r->connection, r->status, r->server->failure);
     } else {
         response_complete(r, closing);
+        if (r->server->config.access_log != NULL)
+            note_job(r);
         rc = MHD_queue_response(r->connection, r->status, r->response);
         MHD_destroy_response(r->response);
         r->response = NULL;
@@ -324,6 +344,8 @@ static bool is_due(const struct request *r)
 static enum MHD_Result begin(struct request *r, const char *method, const char *version)
 {
     r->begun = true;
+    r->method_text = method;
+    r->version_text = version;
     seat_enter_flight();
     if (judge(r, method, version))
         admit(r);

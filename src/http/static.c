@@ -277,6 +277,7 @@ static bool is_not_modified(struct request *r, const struct version *v, const ch
 static void give(struct request *r, const struct static_file *file)
 {
     r->file = file;
+    r->answer_bytes = (uint64_t)file->version.bytes;
     r->status = is_not_modified(r, &file->version, file->etag) ? 304 : 200;
 }
 
@@ -291,6 +292,7 @@ static void answer_large(struct request *r, int fd, const struct version *v, con
         respond_empty(r, 304);
     } else {
         r->response = MHD_create_response_from_fd64((uint64_t)v->bytes, fd);
+        r->answer_bytes = (uint64_t)v->bytes;
         r->status = 200;
         if (r->response == NULL)
             (void)close(fd);
