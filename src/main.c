@@ -19,6 +19,7 @@
 #include "base/parse.h"
 #include "config.h"
 #include "healthcheck.h"
+#include "http/access_log.h"
 #include "machine.h"
 #include "state/metrics.h"
 
@@ -56,6 +57,7 @@ static struct sched_config sched_config_of(const struct prong *p)
         .pool = {.zygote = p->places.zygote,
                  .kernels = c->kernels,
                  .log_level = c->log_level,
+                 .log_format = c->log_format,
                  .enable_fault_kernel = c->enable_fault_kernel,
                  .workers = {(unsigned)c->workers, (unsigned)c->express},
                  .result_bytes_max = c->result_max,
@@ -109,18 +111,32 @@ static struct server_config server_config_of(struct prong *p)
     };
 }
 
+static int open_access_log(struct prong *p, struct err *err)
+{
+    const struct config *c = &p->config;
+    enum access_log_format format;
+
+    if (access_log_format_parse(c->access_log_format, &format) < 0)
+        return err_set(err, -EINVAL, "--access-log-format must be combined or json, not '%s'.",
+                       c->access_log_format);
+    return c->access_log == NULL ? 0 : access_log_new(&p->access_log, c->access_log, format, err);
+}
+
 static int start(struct prong *p, struct err *err)
 {
     struct sched_config sched_config = sched_config_of(p);
-    struct server_config server_config = server_config_of(p);
-    int rc = sched_start(&p->api.sched, &sched_config, err);
+    struct server_config server_config;
+    int rc = open_access_log(p, err);
 
+    if (rc == 0)
+        rc = sched_start(&p->api.sched, &sched_config, err);
     if (rc < 0)
         return rc;
     rc = sched_wait_ready(p->api.sched, clock_now_ns() + READY_S * CLOCK_NS_PER_S);
     if (rc < 0)
         return err_set(err, rc, "No worker was ready within %d s; what the zygote said is above.",
                        READY_S);
+    server_config = server_config_of(p);
     return server_start(&p->server, &server_config, err);
 }
 
@@ -156,12 +172,26 @@ static void say_where(const struct prong *p)
             url, curl, url, curl, url, curl, url);
 }
 
-static void wait_signal(const struct prong *p)
+/* What SIGHUP asks for, when it was sent by somebody. */
+static void renew(struct prong *p)
+{
+    if (p->access_log != NULL)
+        access_log_reopen(p->access_log);
+    log_info("SIGHUP: log files are opened anew");
+}
+
+/* Until one that ends it: a SIGHUP of the system's own says that the terminal has gone. */
+static void wait_signal(struct prong *p)
 {
     struct signalfd_siginfo info;
 
-    while (read(p->signals, &info, sizeof(info)) < 0 && errno == EINTR)
-        ;
+    for (;;) {
+        if (read(p->signals, &info, sizeof(info)) != sizeof(info))
+            continue;
+        if (info.ssi_signo != SIGHUP || info.ssi_code == SI_KERNEL)
+            return;
+        renew(p);
+    }
 }
 
 /* The zygote and its workers die with this process. */
@@ -209,6 +239,7 @@ static void stop(struct prong *p)
         server_wait_idle(p->server, deadline_ns);
         p->server = server_stop(p->server);
     }
+    p->access_log = access_log_free(p->access_log);
     p->api.sched = sched_free(p->api.sched);
     p->api.kv = kv_free(p->api.kv);
 }
@@ -221,6 +252,7 @@ static int open_signals(void)
     (void)sigemptyset(&set);
     (void)sigaddset(&set, SIGINT);
     (void)sigaddset(&set, SIGTERM);
+    (void)sigaddset(&set, SIGHUP);
     CHECK(pthread_sigmask(SIG_BLOCK, &set, NULL) == 0);
     return signalfd(-1, &set, SFD_CLOEXEC);
 }
@@ -250,12 +282,17 @@ static int serve(struct prong *p)
 static int prepare(struct prong *p, struct err *err)
 {
     enum log_level level;
+    enum log_format format;
     int rc;
 
     if (log_level_parse(p->config.log_level, &level) < 0)
         return err_set(err, -EINVAL, "--log-level must be debug, info, warning or error, not '%s'.",
                        p->config.log_level);
+    if (log_format_parse(p->config.log_format, &format) < 0)
+        return err_set(err, -EINVAL, "--log-format must be auto, logfmt or json, not '%s'.",
+                       p->config.log_format);
     log_init("prong", level);
+    log_set_format(format);
     rc = places_find(&p->places, &p->config.kernels, &p->config.www, err);
     if (rc < 0)
         return rc;

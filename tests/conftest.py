@@ -32,7 +32,8 @@ PATIENCE = 20.0 * SLOW
 
 SANITIZED = BUILD in ("asan", "tsan")
 FORBIDDEN = re.compile(
-    r"ERROR: \w*Sanitizer|runtime error|WARNING: ThreadSanitizer|this is a bug| error prong: (?!the zygote has died)", re.I
+    r"ERROR: \w*Sanitizer|runtime error|WARNING: ThreadSanitizer|this is a bug"
+    r'|"level":"error","program":"prong","msg":"(?!the zygote has died)', re.I
 )
 
 

@@ -107,8 +107,9 @@ void connection_identify(struct request *r)
 {
     const char *traceparent = request_header(r, HEADER_TRACEPARENT);
 
-    r->id = id_new();
-    if (traceparent != NULL)
+    if (r->id.text[0] == '\0')
+        r->id = id_new();
+    if (r->trace[0] == '\0' && traceparent != NULL)
         (void)trace_continue(traceparent, r->trace);
 }
 

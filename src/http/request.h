@@ -92,10 +92,13 @@ struct request {
     const char *raw; /* the target as it came; only until the handler's first call */
     size_t raw_bytes;
     bool raw_is_sound;
-    const char
-        *authority; /* in `raw`, of an absolute target, and as long as that; NULL: Host says it */
+    /* In `raw`, of an absolute target, and as long as that; NULL: Host says it. */
+    const char *authority;
     size_t authority_bytes;
-    struct MHD_Response *response;  /* NULL until answered, or when `file` is the answer */
+    const char *method_text, *version_text; /* as they came, once the handler was called */
+    const char *logged_target;     /* path and query for the access log; NULL without one */
+    struct id job;                 /* Prong-Job of the answer, for the access log; "" without one */
+    struct MHD_Response *response; /* NULL until answered, or when `file` is the answer */
     const struct static_file *file; /* the answer, kept for other requests */
     uint64_t answer_bytes;   /* of the body of the answer; UINT64_MAX: not known beforehand */
     uint64_t content_length; /* UINT64_MAX when chunked or absent */

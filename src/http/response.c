@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "http/access.h"
+#include "http/connection.h"
 #include "http/serve.h"
 
 enum { HEADER_BYTES_MAX = 1024 };
@@ -222,8 +223,7 @@ void response_complete(struct request *r, bool closing)
 {
     const char *media_type = MHD_get_response_header(r->response, "Content-Type");
 
-    if (r->id.text[0] == '\0')
-        r->id = id_new();
+    connection_identify(r);
     respond_header(r, "X-Request-Id", r->id.text);
     if (r->trace[0] != '\0')
         respond_header(r, "traceparent", r->trace);

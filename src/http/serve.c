@@ -21,24 +21,33 @@ enum {
     RESERVE_BYTES_MAX = 1 << 20,  /* allocated on a client's word alone */
 };
 
-/* Keeps the raw path; r->target stays NULL when it is too long. */
+static const char *keep_text(char *to, const char *text, size_t bytes)
+{
+    memcpy(to, text, bytes);
+    to[bytes] = '\0';
+    return to;
+}
+
+/* Keeps the raw path; r->target stays NULL when it is too long. And for the access log, which is written when
+ * libmicrohttpd has decoded all, path and query. */
 static void keep_target(struct request *r, const char *uri)
 {
-    size_t bytes;
+    size_t bytes, logged = 0, room;
     const char *path = target_path(uri, &bytes);
-    char *text;
+    bool fits = bytes <= TARGET_PATH_BYTES_MAX;
 
-    if (bytes > TARGET_PATH_BYTES_MAX)
-        return;
+    if (r->server->config.access_log != NULL)
+        logged = strnlen(path, ACCESS_LOG_TARGET_BYTES_MAX) + 1;
     /* Raw, decoded, and decoded once more in segments. */
-    r->text_bytes = 3 * (bytes + 1) + 1;
-    r->text = r->text_bytes <= sizeof(r->own_text) ? r->own_text : malloc(r->text_bytes);
+    r->text_bytes = fits ? 3 * (bytes + 1) + 1 : 0;
+    room = r->text_bytes + logged;
+    r->text = room <= sizeof(r->own_text) ? r->own_text : malloc(room);
     if (r->text == NULL)
         return;
-    text = r->text;
-    memcpy(text, path, bytes);
-    text[bytes] = '\0';
-    r->target = text;
+    if (fits)
+        r->target = keep_text(r->text, path, bytes);
+    if (logged > 0)
+        r->logged_target = keep_text(r->text + r->text_bytes, path, logged - 1);
 }
 
 void *serve_arrive(void *server, const char *uri, struct MHD_Connection *connection)
@@ -296,6 +305,15 @@ static void admit(struct request *r)
         (void)take_from_budget(r, r->content_length);
 }
 
+/* The answer may be gone when the line is written. */
+static void note_job(struct request *r)
+{
+    const char *job = MHD_get_response_header(r->response, "Prong-Job");
+
+    if (job != NULL)
+        (void)snprintf(r->job.text, sizeof(r->job.text), "%s", job);
+}
+
 static enum MHD_Result deliver(struct request *r)
 {
     bool closing =
@@ -309,6 +327,8 @@ static enum MHD_Result deliver(struct request *r)
         rc = MHD_queue_response(r->connection, r->status, r->server->failure);
     } else {
         response_complete(r, closing);
+        if (r->server->config.access_log != NULL)
+            note_job(r);
         rc = MHD_queue_response(r->connection, r->status, r->response);
         MHD_destroy_response(r->response);
         r->response = NULL;
@@ -328,6 +348,8 @@ static bool is_due(const struct request *r)
 static enum MHD_Result begin(struct request *r, const char *method, const char *version)
 {
     r->begun = true;
+    r->method_text = method;
+    r->version_text = version;
     seat_enter_flight();
     if (judge(r, method, version))
         admit(r);
@@ -400,24 +422,41 @@ static enum MHD_Result finish(struct request *r)
     return deliver(r);
 }
 
-enum MHD_Result serve_call(void *server, struct MHD_Connection *connection, const char *url,
-                           const char *method, const char *version, const char *data,
-                           size_t *data_bytes, void **context)
+static enum MHD_Result go_on(struct request *r, const char *method, const char *version,
+                             const char *data, size_t *data_bytes)
 {
-    struct request *r = *context;
     size_t bytes = *data_bytes;
 
-    (void)server;
-    (void)connection;
-    (void)url;
-    if (r == NULL)
-        return MHD_NO;
     if (!r->begun)
         return begin(r, method, version);
     if (bytes == 0)
         return finish(r);
     *data_bytes = 0;
     return take_body(r, data, bytes);
+}
+
+/* Until log_about(NULL), what this thread logs is about this request; its id may come later. */
+static void log_about(const struct request *r)
+{
+    log_context(r == NULL ? NULL : r->id.text, r == NULL ? NULL : r->trace + TRACE_ID_AT);
+}
+
+enum MHD_Result serve_call(void *server, struct MHD_Connection *connection, const char *url,
+                           const char *method, const char *version, const char *data,
+                           size_t *data_bytes, void **context)
+{
+    struct request *r = *context;
+    enum MHD_Result rc;
+
+    (void)server;
+    (void)connection;
+    (void)url;
+    if (r == NULL)
+        return MHD_NO;
+    log_about(r);
+    rc = go_on(r, method, version, data, data_bytes);
+    log_about(NULL);
+    return rc;
 }
 
 static void count(const struct request *r, uint64_t now_ns)
@@ -450,6 +489,7 @@ void serve_complete(void *server, struct MHD_Connection *connection, void **cont
     if (r == NULL)
         return;
     *context = NULL;
+    log_about(r);
     if (r->release != NULL)
         r->release(r);
     if (r->response != NULL)
@@ -462,5 +502,6 @@ void serve_complete(void *server, struct MHD_Connection *connection, void **cont
     deadline_idle(&r->peer->deadline, now_ns);
     if (r->begun)
         seat_leave_flight(server);
+    log_about(NULL);
     seat_request_give(r);
 }
