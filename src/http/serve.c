@@ -333,7 +333,7 @@ static enum MHD_Result begin(struct request *r, const char *method, const char *
     if (has_body(r) && !r->is_chunked && !request_is_answered(r) && r->sink.write == NULL)
         (void)buf_reserve(&r->body, (size_t)MIN(r->content_length, (uint64_t)RESERVE_BYTES_MAX));
     if (has_body(r))
-        deadline_body(&r->peer->deadline, r->start_ns);
+        deadline_body(&r->peer->deadline, clock_coarse_ns());
     return MHD_YES;
 }
 
@@ -355,6 +355,8 @@ static enum MHD_Result take_body(struct request *r, const char *data, size_t byt
 {
     r->body_bytes += bytes;
     deadline_body_took(&r->peer->deadline, bytes);
+    if (r->body_bytes < r->content_length)
+        deadline_retell_end(&r->peer->deadline);
     if (r->is_chunked && !request_is_answered(r))
         (void)take_from_budget(r, bytes);
     if (!request_is_answered(r) && r->body_bytes > body_max(r))
