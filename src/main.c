@@ -224,7 +224,7 @@ static void stop(struct prong *p)
     size_t left;
 
     if (p->server != NULL)
-        server_drain(p->server);
+        server_drain(p->server, deadline_ns);
     if (p->api.sched != NULL) {
         sched_drain(p->api.sched);
         left = sched_wait_idle(p->api.sched, deadline_ns);

@@ -288,10 +288,11 @@ void server_shut_listener(struct server *s)
         log_error("the listening socket could not be shut: %s", strerror(errno));
 }
 
-void server_drain(struct server *s)
+void server_drain(struct server *s, uint64_t deadline_ns)
 {
     park_lot_drain(&s->lot);
     atomic_store(&s->draining, true);
+    deadlines_drain(s->deadlines, deadline_ns);
     server_shut_listener(s);
 }
 

@@ -37,8 +37,8 @@ int server_start(struct server **ret, const struct server_config *config, struct
 const char *server_url(const struct server *s);
 
 /* From now on new requests are refused with 503, connections are closed after their answer, and the
- * listening socket is shut. */
-void server_drain(struct server *s);
+ * listening socket is shut. Bodies may come until the deadline. */
+void server_drain(struct server *s, uint64_t deadline_ns);
 
 /* Requests that are parked now. */
 size_t server_parked(struct server *s);
