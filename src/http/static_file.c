@@ -105,7 +105,6 @@ static bool add_policy(struct MHD_Response *response, enum static_policy policy)
     case STATIC_PAGE:
         return add(response, "Content-Security-Policy", page) &&
                add(response, "Referrer-Policy", "no-referrer") &&
-               add(response, "Cross-Origin-Resource-Policy", "same-origin") &&
                add(response, "Cross-Origin-Opener-Policy", "same-origin");
     case STATIC_DOCUMENT:
         return add(response, "Content-Security-Policy",
@@ -123,6 +122,7 @@ static bool add_content(struct MHD_Response *response, const struct static_file 
            add(response, "Content-Type", file->traits.type->media_type) &&
            (encoding == NULL || add(response, "Content-Encoding", encoding)) &&
            add(response, "Accept-Ranges", "bytes") &&
+           add(response, "Cross-Origin-Resource-Policy", "same-origin") &&
            add(response, "X-Content-Type-Options", "nosniff") &&
            add_policy(response, file->traits.type->policy);
 }
