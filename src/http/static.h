@@ -54,8 +54,8 @@ struct static_cache *static_cache_free(struct static_cache *cache);
 bool static_exists(const struct static_files *files, const struct request *r);
 
 /* Answers a GET or HEAD, with r->response or with r->file, which is good until the next call with this
- * cache; with 503 when a file may be there but cannot be opened for want of memory or descriptors. False when there is no
- * such file; r is as before. */
+ * cache; with 503 when a file may be there but cannot be opened for want of memory or descriptors, and is not
+ * kept. False when there is no such file; r is as before. */
 bool static_answer(struct static_cache *cache, struct request *r);
 
 /* The kept answer for this status: 200 or 304. */
