@@ -555,23 +555,25 @@ def test_open_files_are_bounded(site):
     assert 0 < len(kept) <= 16  # by the one thread that was asked
 
 
-def await_kept(site, client, name):
-    """Asks until the file is kept open, which it may be once others have got cold."""
+def await_kept(site, client, *names):
+    """Asks until the files are kept open, which they may be once others have got cold."""
 
-    def is_kept():
-        assert client.get("/" + name).body == LARGE
-        return str(site.folder / name) in open_fds(site.server.pid).values()
+    def are_kept():
+        for name in names:
+            assert client.get("/" + name).body == LARGE
+        return {str(site.folder / name) for name in names} <= set(open_fds(site.server.pid).values())
 
-    site.write(name, LARGE)
-    wait_until(is_kept, f"{name} to be kept open")
+    for name in names:
+        site.write(name, LARGE)
+    wait_until(are_kept, f"{names} to be kept open")
 
 
 def test_files_that_nobody_asks_for_give_way(site):
     with site.server.client() as client:
-        for i in range(16):
+        for i in range(30):
             site.write(f"cold/{i}.bin", bytes([i]) * 70000)
             client.get(f"/cold/{i}.bin")
-        await_kept(site, client, "hot.bin")
+        await_kept(site, client, *(f"hot{i}.bin" for i in range(6)))
 
 
 def test_without_descriptors_a_file_is_not_said_to_be_absent(site):
