@@ -23,7 +23,7 @@ enum {
     /* libmicrohttpd wipes all of it after every request: 64 KiB took a quarter of the time of a small
      * answer, this takes a tenth. Headers of 15 KiB fit, or 180 short ones. */
     MEMORY_BYTES_PER_CONNECTION = 24 << 10,
-    FDS_RESERVED = 64, /* for all that is no connection */
+    FDS_RESERVED = 64, /* for all that is no connection and no file of www/ */
     OPTIONS_MAX = 16,
 };
 
@@ -108,16 +108,18 @@ static int start_daemon(struct server *s, struct err *err)
 static int check_limits(struct server *s, struct err *err)
 {
     struct server_config *c = &s->config;
-    size_t fds = fd_limit_raise(c->connections + (size_t)FDS_RESERVED);
+    size_t reserved = FDS_RESERVED + (size_t)c->threads * STATIC_KEPT_FDS;
+    /* A connection may have a file on its way, and does without when there are no more. */
+    size_t fds = fd_limit_raise(2 * (size_t)c->connections + reserved);
 
     if (c->threads < 1 || c->connections < 4 * c->threads)
         return err_set(err, -EINVAL,
                        "%u connections are too few for %u threads: give at least 4 to each",
                        c->connections, c->threads);
-    if (fds < FDS_RESERVED + 4 * (size_t)c->threads)
+    if (fds < reserved + 4 * (size_t)c->threads)
         return err_set(err, -EMFILE, "only %zu files may be open: raise ulimit -n", fds);
-    if (fds < c->connections + (size_t)FDS_RESERVED) {
-        c->connections = (unsigned)(fds - FDS_RESERVED);
+    if (fds < c->connections + reserved) {
+        c->connections = (unsigned)(fds - reserved);
         log_warning("at most %u connections, since only %zu files may be open", c->connections,
                     fds);
     }

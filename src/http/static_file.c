@@ -163,6 +163,22 @@ static struct MHD_Response *response_of_file(struct static_file *file, int *take
     return response;
 }
 
+static ssize_t read_nothing(void *arg, uint64_t at, char *out, size_t bytes)
+{
+    (void)arg;
+    (void)at;
+    (void)out;
+    (void)bytes;
+    return MHD_CONTENT_READER_END_WITH_ERROR;
+}
+
+/* libmicrohttpd sends the Content-Length of any response, and in a 304 it must be that of the 200 (RFC 9110, 8.6).
+ * It never asks for the bytes. */
+static struct MHD_Response *response_of_nothing(const struct static_file *file)
+{
+    return MHD_create_response_from_callback(file->bytes, 1, read_nothing, NULL, NULL);
+}
+
 struct static_file *static_file_new(int take, const struct static_version *v,
                                     enum static_encoding encoding,
                                     const struct static_traits *traits)
@@ -182,7 +198,7 @@ struct static_file *static_file_new(int take, const struct static_version *v,
             return static_file_free(file);
     }
     file->ok = response_of_file(file, &fd);
-    file->not_modified = MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
+    file->not_modified = response_of_nothing(file);
     if (file->ok != NULL && file->not_modified != NULL && set_validators(file, v) &&
         add_content(file->ok, file) && add_validators(file->not_modified, file))
         return file;
