@@ -31,6 +31,7 @@ check)
     need python3-pytest "the system tests" module pytest
     need curl "the system tests" program curl
     need wrk "load during the fault tests" program wrk
+    need slowhttptest "slow clients in the system tests" program slowhttptest
     ;;
 bench)
     need wrk "load" program wrk
