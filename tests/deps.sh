@@ -33,6 +33,7 @@ check)
     need curl "the system tests" program curl
     need openssl "certificates for the tests of TLS" program openssl
     need wrk "load during the fault tests" program wrk
+    need slowhttptest "slow clients in the system tests" program slowhttptest
     ;;
 bench)
     need wrk "load" program wrk

@@ -105,6 +105,7 @@ struct request {
     uint64_t answer_bytes;     /* of the body of the answer; UINT64_MAX: not known beforehand */
     uint64_t content_length;   /* UINT64_MAX when chunked or absent */
     uint64_t budgeted_bytes;   /* of its body, counted against all bodies in flight */
+    uint64_t discarded_bytes;  /* of its body, read after it had its answer */
     struct client_quota quota; /* what is left to its address; limit 0: as many as it likes */
     unsigned status;
     unsigned allowed; /* methods of this path, when no route fits */

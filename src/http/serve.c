@@ -413,11 +413,13 @@ static enum MHD_Result take_body(struct request *r, const char *data, size_t byt
         (void)take_from_budget(r, bytes);
     if (!request_is_answered(r) && r->body_bytes > body_max(r))
         respond_too_large(r);
-    if (!request_is_answered(r))
+    if (!request_is_answered(r)) {
         keep_body(r, data, bytes);
-    else if (r->body_bytes > body_max(r) + DISCARD_BYTES_MAX)
-        return MHD_NO;
-    return MHD_YES;
+        return MHD_YES;
+    }
+    if (r->is_chunked) /* who knows how long it is */
+        r->discarded_bytes += bytes;
+    return r->discarded_bytes <= DISCARD_BYTES_MAX ? MHD_YES : MHD_NO;
 }
 
 static void run_handler(struct request *r)
