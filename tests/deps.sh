@@ -1,5 +1,5 @@
 #!/bin/sh
-# deps.sh build|check|bench|lint: installs what that target needs and does not find, on Debian and Ubuntu;
+# deps.sh build|check|bench|fuzz|lint: installs what that target needs and does not find, on Debian and Ubuntu;
 # elsewhere it names the packages and stops. Says nothing when all is there.
 set -eu
 
@@ -31,9 +31,14 @@ check)
     need python3-pytest "the system tests" module pytest
     need curl "the system tests" program curl
     need wrk "load during the fault tests" program wrk
+    need nginx-light "a proxy in front of us" program nginx
+    need haproxy "another proxy in front of us" program haproxy
     ;;
 bench)
     need wrk "load" program wrk
+    ;;
+fuzz)
+    need clang "libFuzzer" program clang
     ;;
 lint)
     need clang-format "the form of the code" program clang-format
