@@ -126,12 +126,11 @@ soak: deps-check all ## the long rounds of the fault tests
 	PRONG_SOAK=1 $(PYTEST) tests/fault
 fuzz: deps-fuzz ## invent requests with libFuzzer (HARNESS="gate http", RUNS=10000000 or SECONDS=600)
 	@$(MAKE) --no-print-directory BUILD=fuzz CC=clang $(patsubst %,build/fuzz/fuzz_%,$(HARNESS))
-	@sh tests/fuzz/run.sh $(HARNESS)
+	@RUNS='$(RUNS)' FUZZ_SECONDS='$(SECONDS)' sh tests/fuzz/run.sh $(HARNESS)
 fuzz-merge: deps-fuzz ## the same, then keep what reaches new code in tests/fuzz/corpus
 	@$(MAKE) --no-print-directory fuzz
 	@sh tests/fuzz/merge.sh $(HARNESS)
 HARNESS := gate http
-export RUNS SECONDS
 bench: deps-bench all ## the speed and memory table (ROWS="echo primes" for some)
 	@$(MAKE) --no-print-directory -C . $(B)/bench/bare $(B)/bench/copy
 	$(TEST_ENV) PRONG_BENCH=$(CURDIR)/$(B)/bench $(PYTHON) tests/bench/bench.py $(ROWS)

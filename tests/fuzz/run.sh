@@ -1,5 +1,5 @@
 #!/bin/sh
-# run.sh HARNESS…: each for RUNS inputs or SECONDS, whichever is given; starts from the corpus in the tree, keeps what is
+# run.sh HARNESS…: each for RUNS inputs or FUZZ_SECONDS, whichever is given; starts from the corpus in the tree, keeps what is
 # new in build/fuzz/corpus and what breaks an invariant in build/fuzz/findings.
 set -eu
 cd "$(dirname "$0")/../.."
@@ -7,8 +7,8 @@ cd "$(dirname "$0")/../.."
 for harness in "$@"; do
     new=build/fuzz/corpus/$harness found=build/fuzz/findings/$harness-
     mkdir -p "$new" build/fuzz/findings
-    if [ -n "${SECONDS:-}" ]; then
-        limit="-max_total_time=$SECONDS"
+    if [ -n "${FUZZ_SECONDS:-}" ]; then
+        limit="-max_total_time=$FUZZ_SECONDS"
     elif [ "$harness" = http ]; then
         limit="-runs=$((${RUNS:-10000000} / 50))" # each opens a connection
     else
