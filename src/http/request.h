@@ -18,6 +18,7 @@
 #include "base/buf.h"
 #include "base/id.h"
 #include "http/park.h"
+#include "http/target.h"
 #include "http/trace.h"
 
 struct connection;
@@ -36,7 +37,7 @@ enum http_method {
     HTTP_OPTIONS,
     HTTP_METHOD_COUNT
 };
-extern const char *const http_method_names[HTTP_METHOD_COUNT];
+extern const char *const http_method_names[HTTP_METHOD_COUNT + 1]; /* the last is for all others */
 
 /* Every header that this server reads: see headers.def, which also says where each is judged. */
 enum http_header {
@@ -89,9 +90,12 @@ struct request {
     struct connection *peer;
     struct MHD_Connection *connection;
     struct request_headers headers;
-    const char *raw; /* the target as it came; only until the handler's first call */
+    const char *raw; /* where the target stood; only for the gate */
     size_t raw_bytes;
     bool raw_is_sound;
+    struct target parts_of_target; /* in `text` */
+    const char *arguments; /* of the query, as target_arguments gives them; NULL until asked for */
+    size_t argument_count;
     struct MHD_Response *response;  /* NULL until answered, or when `file` is the answer */
     const struct static_file *file; /* the answer, kept for other requests */
     uint64_t answer_bytes;   /* of the body of the answer; UINT64_MAX: not known beforehand */
@@ -105,8 +109,8 @@ struct request {
     bool has_joined;
     char trace[TRACE_BYTES]; /* traceparent for answers and logs; "" without one */
     struct request *next;    /* among the spare ones */
-    char *text;              /* target, path and parts */
-    size_t text_bytes;
+    char *text;              /* target, path, parts and arguments */
+    size_t text_bytes, text_used;
     char own_text[REQUEST_TEXT_BYTES];
 };
 
@@ -117,12 +121,12 @@ const char *request_header(struct request *r, enum http_header header);
 void request_media_type(struct request *r, char *out, size_t capacity);
 
 /* Calls `each` for every query argument in order, decoded; `value` is "" when there was no '='. Stops
- * and returns the first nonzero that `each` returns. -EINVAL when one holds a NUL. */
-int request_each_query(const struct request *r,
+ * and returns the first nonzero that `each` returns. Names and values live as long as r. */
+int request_each_query(struct request *r,
                        int (*each)(void *arg, const char *name, const char *value), void *arg);
 
 /* One query argument; NULL when absent. */
-const char *request_query(const struct request *r, const char *name);
+const char *request_query(struct request *r, const char *name);
 
 /* Whether the client would take this media type, by Accept (absent: anything). */
 bool request_accepts(struct request *r, const char *media_type);

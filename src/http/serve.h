@@ -13,6 +13,7 @@
 #include <stdatomic.h>
 
 #include "base/hash.h"
+#include "http/gate.h"
 #include "http/server.h"
 #include "http/static.h"
 
@@ -35,7 +36,7 @@ struct server {
     struct clients *clients;
     struct deadlines *deadlines;
     struct access *access;
-    bool knows_layout; /* of libmicrohttpd: see gate.h */
+    struct gate_rules rules;
     int refused_labels[REFUSED_COUNT];
     _Atomic uint64_t body_bytes; /* of all bodies in flight */
     _Atomic size_t connections;

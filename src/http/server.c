@@ -12,16 +12,14 @@
 #include "base/log.h"
 #include "http/access.h"
 #include "http/connection.h"
-#include "http/gate.h"
+#include "http/head.h"
 #include "http/listen.h"
 #include "http/seat.h"
+#include "http/selftest.h"
 #include "http/serve.h"
 #include "state/metrics.h"
 
 enum {
-    /* libmicrohttpd wipes all of it after every request: 64 KiB took a quarter of the time of a small
-     * answer, this takes a tenth. Headers of 15 KiB fit, or 180 short ones. */
-    MEMORY_BYTES_PER_CONNECTION = 24 << 10,
     FDS_RESERVED = 64, /* for all that is no connection */
     OPTIONS_MAX = 16,
 };
@@ -77,7 +75,7 @@ static int start_daemon(struct server *s, struct err *err)
     OPTION(NOTIFY_CONNECTION, FUNCTION(connection_changed), s);
     OPTION(LISTEN_SOCKET, s->listen_fd, NULL);
     OPTION(CONNECTION_LIMIT, s->config.connections, NULL);
-    OPTION(CONNECTION_MEMORY_LIMIT, MEMORY_BYTES_PER_CONNECTION, NULL);
+    n += head_options(&s->rules, options + n);
     if (s->config.threads > 1)
         OPTION(THREAD_POOL_SIZE, s->config.threads, NULL);
     OPTION(END, 0, NULL);
@@ -185,11 +183,14 @@ static int prepare_guards(struct server *s, struct err *err)
         .listen = c->listen, .hosts = c->hosts, .origins = c->origins, .token_file = c->token_file};
     int rc;
 
-    s->knows_layout = gate_knows_layout(MHD_get_version());
+    gate_rules_init(&s->rules, gate_knows_layout(MHD_get_version()), c->target_bytes_max,
+                    c->header_bytes_max, c->headers_max);
     s->clients = clients_new(c->clients);
     if (s->clients == NULL)
         return err_set(err, -ENOMEM, "no memory for the HTTP server");
-    rc = deadlines_new(&s->deadlines, &c->slow, err);
+    rc = selftest_run(err);
+    if (rc == 0)
+        rc = deadlines_new(&s->deadlines, &c->slow, err);
     return rc < 0 ? rc : access_new(&s->access, &access, err);
 }
 
