@@ -15,15 +15,19 @@
 #include "layout.h"
 #include "reference.h"
 
+enum { TARGET_BYTES_MAX = 2048, HEAD_BYTES_MAX = 4096, HEADERS_MAX = 100 };
+
 struct verdict {
     struct gate gate;
     struct request_headers headers;
     bool is_accepted;
 };
 
-static void judge(struct verdict *v, const struct layout *l, bool knows_layout)
+static struct gate_rules by_layout, by_meaning;
+
+static void judge(struct verdict *v, const struct layout *l, const struct gate_rules *rules)
 {
-    gate_open(&v->gate, &l->line, &v->headers, knows_layout);
+    gate_open(&v->gate, rules, &l->line, &v->headers);
     for (unsigned i = 0; i < l->count; i++) {
         const struct layout_header *h = &l->headers[i];
         if (!gate_header(&v->gate, h->name, h->name_bytes, h->value, h->value_bytes))
@@ -54,6 +58,7 @@ static void compare(const struct verdict *v, const struct layout *l, const char 
     CHECK(g->content_length == ref->content_length);
     CHECK(l->count == ref->headers);
     CHECK(ref->hosts == 1 || (ref->hosts == 0 && ref->is_http_1_0));
+    CHECK(l->count <= HEADERS_MAX && ref->bytes <= HEAD_BYTES_MAX);
 }
 
 /* Each header that is read is the first of its name; another one makes it a list of lines. */
@@ -87,8 +92,8 @@ static void judge_rewritten(const struct verdict *v, const struct layout *l,
         CHECK(buf_printf(&text, "%s: %s\r\n", l->headers[i].name, l->headers[i].value) == 0);
     CHECK(buf_add_text(&text, "\r\n") == 0);
     CHECK(layout_parse(&again, text.data, text.size));
-    for (int knows_layout = 0; knows_layout < 2; knows_layout++) {
-        judge(&rewritten, &again, knows_layout != 0);
+    for (int i = 0; i < 2; i++) {
+        judge(&rewritten, &again, i == 0 ? &by_layout : &by_meaning);
         CHECK(rewritten.is_accepted);
         CHECK(rewritten.gate.method == v->gate.method);
         CHECK(rewritten.gate.is_chunked == v->gate.is_chunked);
@@ -117,7 +122,7 @@ static void check_parts(const char *pattern, const char *path, const char *const
     unsigned part = 0;
 
     while (*pattern == '/') {
-        char decoded[TARGET_PATH_BYTES_MAX + 1];
+        char decoded[TARGET_BYTES_MAX + 1];
         size_t raw = strcspn(++path, "/"), literal = strcspn(++pattern, "/");
         ssize_t n = target_decode(path, raw, decoded, sizeof(decoded));
         CHECK(path[-1] == '/' && n >= 0);
@@ -132,36 +137,47 @@ static void check_parts(const char *pattern, const char *path, const char *const
     CHECK(part == REQUEST_PATH_PARTS_MAX || parts[part] == NULL);
 }
 
-static void route(enum http_method method, struct reference_text target)
+/* Every argument is found in the query, and nothing is written behind the room for them. */
+static void check_arguments(const char *query)
+{
+    size_t room = target_arguments_bytes(strlen(query)), count;
+    CLEANUP_FREE char *out = malloc(room);
+    const char *at = out;
+    unsigned expected = 0;
+
+    CHECK(out != NULL);
+    count = target_arguments(query, out);
+    for (size_t i = 0; i < 2 * count; i++)
+        at += strlen(at) + 1;
+    CHECK(at <= out + room);
+    for (const char *p = query; *p != '\0'; p++)
+        expected += *p != '&' && (p == query || p[-1] == '&');
+    CHECK(count == expected);
+}
+
+static void route(enum http_method method, const struct target *target)
 {
     const struct router router = api_router();
     const char *parts[REQUEST_PATH_PARTS_MAX] = {NULL};
-    CLEANUP_FREE char *text = strndup(target.at, target.bytes), *raw = NULL, *storage = NULL,
-                      *decoded = NULL;
+    CLEANUP_FREE char *raw = strndup(target->path, target->path_bytes);
+    CLEANUP_FREE char *storage = malloc(target->path_bytes + 1);
+    CLEANUP_FREE char *decoded = malloc(target->path_bytes + 1);
     const struct route *found;
     char name[STATIC_NAME_BYTES];
-    size_t bytes;
     unsigned allowed;
     ssize_t n;
 
-    CHECK(text != NULL);
-    raw = strdup(target_path(text, &bytes));
-    storage = malloc(bytes + 1);
-    decoded = malloc(bytes + 1);
     CHECK(raw != NULL && storage != NULL && decoded != NULL);
-    if (bytes > TARGET_PATH_BYTES_MAX)
-        return;
-    raw[bytes] = '\0';
-    n = target_decode(raw, bytes, decoded, bytes + 1);
-    if (n < 0)
-        return;
-    CHECK((size_t)n == strlen(decoded));
+    n = target_decode(raw, target->path_bytes, decoded, target->path_bytes + 1);
+    CHECK(n >= 0 && (size_t)n == strlen(decoded));
     check_decoding(decoded, (size_t)n);
-    found = router_find(&router, method, raw, parts, storage, bytes + 1, &allowed);
+    found = router_find(&router, method, raw, parts, storage, target->path_bytes + 1, &allowed);
     if (found != NULL)
         check_parts(found->pattern, raw, parts);
     for (unsigned i = 0; static_name(decoded, raw, i, name); i++)
         CHECK(name[0] != '/' && name[0] != '.' && strstr(name, "/.") == NULL);
+    if (target->query != NULL)
+        check_arguments(target->query);
 }
 
 /* Where the values go afterwards. */
@@ -189,14 +205,14 @@ static void examine(const struct layout *l, const char *data, size_t bytes)
     struct reference_head ref;
     struct verdict v;
 
-    judge(&v, l, true);
+    judge(&v, l, &by_layout);
     if (!v.is_accepted)
         return;
     CHECK(reference_head(data, bytes, &ref) == REFERENCE_WHOLE);
     compare(&v, l, data, &ref);
     check_headers(&v, l);
     judge_rewritten(&v, l, ref.target);
-    route(v.gate.method, ref.target);
+    route(v.gate.method, &l->line.parts);
     read_values(&v.headers);
 }
 
@@ -204,6 +220,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
     (void)argc;
     (void)argv;
+    gate_rules_init(&by_layout, true, TARGET_BYTES_MAX, HEAD_BYTES_MAX, HEADERS_MAX);
+    gate_rules_init(&by_meaning, false, TARGET_BYTES_MAX, HEAD_BYTES_MAX, HEADERS_MAX);
     return 0;
 }
 

@@ -141,7 +141,10 @@ static bool parse(struct layout *l, size_t bytes)
     if (line == NULL || !split_line(&l->line, line, line_bytes))
         return false;
     l->line.target_bytes = strlen(l->line.target);
-    l->line.target_is_sound = gate_target(l->line.target, l->line.target_bytes);
+    l->target = strdup(l->line.target);
+    CHECK(l->target != NULL);
+    l->line.target_is_sound = target_is_sound(l->target, l->line.target_bytes);
+    l->line.parts = target_split(l->target);
     spoil_target(l->memory + (l->line.target - l->memory));
     if (!take_headers(l, &c))
         return false;
@@ -177,5 +180,6 @@ void layout_release(struct layout *l)
 {
     for (unsigned i = 0; i < l->count; i++)
         free(l->glued[i]);
+    free(l->target);
     free(l->memory);
 }

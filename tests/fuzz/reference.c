@@ -35,9 +35,14 @@ static bool is(struct reference_text t, const char *text)
     return t.bytes == strlen(text) && strncasecmp(t.at, text, t.bytes) == 0;
 }
 
+static void take(struct reference_text *rest, size_t bytes)
+{
+    rest->at += bytes;
+    rest->bytes -= bytes;
+}
+
 /* Takes a line off *rest. The end of it is not part of it. */
-static enum reference take_line(struct reference_text *rest, struct reference_text *ret,
-                                bool takes_nul)
+static enum reference take_line(struct reference_text *rest, struct reference_text *ret)
 {
     const char *end = memchr(rest->at, '\n', rest->bytes);
     size_t n;
@@ -45,11 +50,52 @@ static enum reference take_line(struct reference_text *rest, struct reference_te
     if (end == NULL)
         return REFERENCE_SHORT;
     n = (size_t)(end - rest->at);
-    if (n == 0 || !(end[-1] == '\r' || (takes_nul && end[-1] == '\0')))
+    if (n == 0 || end[-1] != '\r')
         return REFERENCE_BAD;
     *ret = (struct reference_text) {rest->at, n - 1};
-    rest->at += n + 1;
-    rest->bytes -= n + 1;
+    take(rest, n + 1);
+    return REFERENCE_WHOLE;
+}
+
+static bool ends_line(char c)
+{
+    return c == '\r' || c == '\n' || c == '\0';
+}
+
+/* CR LF CR LF, or what libmicrohttpd makes the same of: a line end, and a line that is empty or begins with NUL. */
+static bool ends_head(const char *four)
+{
+    const char *end = memchr(four, '\n', 3), *empty = end == NULL ? NULL : end + 1;
+
+    if (end == NULL || four[3] != '\n' || memchr(empty, '\n', (size_t)(four + 3 - empty)) != NULL)
+        return false;
+    for (const char *p = four; p < four + 3; p++) {
+        if (!ends_line(*p) || (*p == '\r' && p[1] != '\n'))
+            return false;
+    }
+    return *empty == '\n' || *empty == '\r' || *empty == '\0';
+}
+
+/* The same for a line of the head; *ret_is_last: the empty line behind it went with it. */
+static enum reference take_head_line(struct reference_text *rest, struct reference_text *ret,
+                                     bool *ret_is_last)
+{
+    const char *at = rest->at;
+    size_t n = 0;
+
+    while (n < rest->bytes && !ends_line(at[n]))
+        n++;
+    *ret = (struct reference_text) {at, n};
+    *ret_is_last = n > 0 && rest->bytes - n >= 4 && ends_head(at + n);
+    if (*ret_is_last) {
+        take(rest, n + 4);
+        return REFERENCE_WHOLE;
+    }
+    if (rest->bytes - n < 2)
+        return REFERENCE_SHORT;
+    if (at[n] == '\n' || at[n + 1] != '\n')
+        return REFERENCE_BAD;
+    take(rest, n + 2);
     return REFERENCE_WHOLE;
 }
 
@@ -58,10 +104,8 @@ static struct reference_text take_to(struct reference_text *rest, char mark)
 {
     const char *end = memchr(rest->at, mark, rest->bytes);
     struct reference_text taken = {rest->at, end == NULL ? rest->bytes : (size_t)(end - rest->at)};
-    size_t gone = taken.bytes + (end != NULL);
 
-    rest->at += gone;
-    rest->bytes -= gone;
+    take(rest, taken.bytes + (end != NULL));
     return taken;
 }
 
@@ -141,19 +185,26 @@ static bool read_header(struct reference_text line, struct reference_head *h, st
     return true;
 }
 
+static bool is_consistent(const struct reference_head *h, const struct headers *seen)
+{
+    return h->hosts <= 1 && (h->hosts == 1 || h->is_http_1_0) &&
+           seen->lengths + seen->encodings <= 1 && !(h->is_chunked && h->is_http_1_0);
+}
+
 enum reference reference_head(const char *data, size_t bytes, struct reference_head *ret)
 {
     struct reference_text rest = {data, bytes}, line;
     struct reference_head h = {.content_length = UINT64_MAX};
     struct headers seen = {.lengths = 0};
-    enum reference rc = take_line(&rest, &line, false);
+    bool is_last;
+    enum reference rc = take_head_line(&rest, &line, &is_last);
 
     if (rc != REFERENCE_WHOLE)
         return rc;
     if (!read_request_line(line, &h))
         return REFERENCE_BAD;
-    for (;;) {
-        rc = take_line(&rest, &line, true);
+    while (!is_last) {
+        rc = take_head_line(&rest, &line, &is_last);
         if (rc != REFERENCE_WHOLE)
             return rc;
         if (line.bytes == 0)
@@ -161,8 +212,7 @@ enum reference reference_head(const char *data, size_t bytes, struct reference_h
         if (!read_header(line, &h, &seen))
             return REFERENCE_BAD;
     }
-    if (h.hosts > 1 || (h.hosts == 0 && !h.is_http_1_0) || seen.lengths + seen.encodings > 1 ||
-        (h.is_chunked && h.is_http_1_0))
+    if (!is_consistent(&h, &seen))
         return REFERENCE_BAD;
     h.is_last = seen.closes || (h.is_http_1_0 && !seen.keeps);
     h.bytes = (size_t)(rest.at - data);
@@ -179,11 +229,20 @@ uint64_t reference_seen(uint64_t seen, const void *data, size_t bytes)
     return seen;
 }
 
+static size_t scheme_bytes(struct reference_text target)
+{
+    if (target.bytes >= 7 && strncasecmp(target.at, "http://", 7) == 0)
+        return 7;
+    return target.bytes >= 8 && strncasecmp(target.at, "https://", 8) == 0 ? 8 : 0;
+}
+
 static struct reference_text path_of(struct reference_text target)
 {
-    if (target.bytes > 7 && strncasecmp(target.at, "http://", 7) == 0) {
+    size_t scheme = scheme_bytes(target);
+
+    if (scheme > 0) {
         const char *end = target.at + target.bytes;
-        target.at += 7;
+        target.at += scheme;
         while (target.at < end && *target.at != '/' && *target.at != '?')
             target.at++;
         target.bytes = (size_t)(end - target.at);
@@ -219,7 +278,7 @@ static enum reference read_trailers(struct reference_text *rest)
     struct reference_text line;
 
     for (;;) {
-        enum reference rc = take_line(rest, &line, false);
+        enum reference rc = take_line(rest, &line);
         if (rc != REFERENCE_WHOLE || line.bytes == 0)
             return rc;
         if (!read_header(line, &unused, &seen))
@@ -232,7 +291,7 @@ static enum reference read_chunks(struct reference_text *rest, uint64_t *seen)
     for (;;) {
         struct reference_text line;
         uint64_t n;
-        enum reference rc = take_line(rest, &line, false);
+        enum reference rc = take_line(rest, &line);
         if (rc != REFERENCE_WHOLE)
             return rc;
         if (!read_chunk_size(line, &n))
