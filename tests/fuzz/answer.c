@@ -111,7 +111,8 @@ ptrdiff_t answer_read(const char *data, size_t bytes, bool to_head, struct answe
 
     if (head <= 0)
         return head;
-    if (a.status >= 400 && bytes - (size_t)head >= 9 && memcmp(data + head, "HTTP/1.1 ", 9) == 0) {
+    if (!to_head && a.status >= 400 && bytes - (size_t)head >= 9 &&
+        memcmp(data + head, "HTTP/1.1 ", 9) == 0) {
         ptrdiff_t more = read_head(data + head, bytes - (size_t)head, &second);
         if (more <= 0 || second.status != a.status || !second.closes)
             return more <= 0 ? more : ANSWER_BAD;
