@@ -1,5 +1,5 @@
 #!/bin/sh
-# deps.sh build|check|bench|lint: installs what that target needs and does not find, on Debian and Ubuntu;
+# deps.sh build|check|bench|fuzz|lint: installs what that target needs and does not find, on Debian and Ubuntu;
 # elsewhere it names the packages and stops. Says nothing when all is there.
 set -eu
 
@@ -34,9 +34,14 @@ check)
     need openssl "certificates for the tests of TLS" program openssl
     need wrk "load during the fault tests" program wrk
     need slowhttptest "slow clients in the system tests" program slowhttptest
+    need nginx-light "a proxy in front of us" program nginx
+    need haproxy "another proxy in front of us" program haproxy
     ;;
 bench)
     need wrk "load" program wrk
+    ;;
+fuzz)
+    need clang "libFuzzer" program clang
     ;;
 lint)
     need clang-format "the form of the code" program clang-format

@@ -133,6 +133,9 @@ static bool judge_head(struct request *r, const char *method, const char *versio
     r->raw = NULL;
     r->method = gate.method;
     r->is_chunked = gate.is_chunked;
+    /* libmicrohttpd takes chunks and trailers that end in bare line feeds or NUL, and nobody else can see them: so
+     * others may think that they end elsewhere, and what comes behind them must not be believed. */
+    r->must_close = gate.is_chunked;
     r->is_http_1_0 = gate.is_http_1_0;
     r->expects_continue = gate.expects_continue;
     r->content_length = gate.content_length;
