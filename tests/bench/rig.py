@@ -441,11 +441,16 @@ class Load:
             cls.patience_s -= 0.1
 
 
-def first_line(*argv):
-    try:
-        run = subprocess.run(argv, capture_output=True, text=True, timeout=WAIT_S)
-    except OSError:
+def program(name):
+    """Its path, or None; also where an ordinary user's PATH does not look."""
+    return shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin")
+
+
+def first_line(name, *args):
+    path = program(name)
+    if path is None:
         return ""
+    run = subprocess.run([path, *args], capture_output=True, text=True, timeout=WAIT_S)
     return next(iter((run.stdout or run.stderr).splitlines()), "")
 
 
