@@ -132,11 +132,14 @@ fuzz-merge: deps-fuzz ## the same, then keep what reaches new code in tests/fuzz
 	@sh tests/fuzz/merge.sh $(HARNESS)
 HARNESS := gate http
 bench: deps-bench all ## the speed and memory table (ROWS="echo primes" for some)
-	@$(MAKE) --no-print-directory -C . $(B)/bench/bare $(B)/bench/copy
+	@$(MAKE) --no-print-directory -C . $(patsubst %,$(B)/bench/%,bare copy gate streams)
 	$(TEST_ENV) PRONG_BENCH=$(CURDIR)/$(B)/bench $(PYTHON) tests/bench/bench.py $(ROWS)
-$(B)/bench/%: tests/bench/%.c | deps
+$(B)/bench/bare $(B)/bench/copy: $(B)/bench/%: tests/bench/%.c | deps
 	@mkdir -p $(@D)
 	$(Q)$(CC) -D_GNU_SOURCE -std=gnu11 -O2 $(WARNINGS) -o $@ $< -lmicrohttpd -pthread
+$(B)/bench/gate $(B)/bench/streams: $(B)/bench/%: tests/bench/%.c $(B)/libserver.a | deps
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(COMMON) $(SERVER_FLAGS) -o $@ $< $(B)/libserver.a $(SERVER_LIBS)
 
 # ---- the rest -------------------------------------------------------------------------------------
 lint: deps-lint ## format, static analysis, house rules
