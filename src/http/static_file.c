@@ -51,11 +51,6 @@ static struct static_body *body_read(int fd, size_t bytes)
     return body;
 }
 
-bool static_file_is_in_memory(const struct static_version *v)
-{
-    return v->bytes <= STATIC_MEMORY_BYTES_MAX;
-}
-
 static bool set_validators(struct static_file *file, const struct static_version *v)
 {
     const char *name = static_encoding_names[file->encoding];
@@ -192,7 +187,7 @@ struct static_file *static_file_new(int take, const struct static_version *v,
     file->traits = *traits;
     file->bytes = (uint64_t)v->bytes;
     file->fd = -1;
-    if (static_file_is_in_memory(v)) {
+    if (v->bytes <= STATIC_MEMORY_BYTES_MAX) {
         file->body = body_read(fd, (size_t)v->bytes);
         if (file->body == NULL)
             return static_file_free(file);
