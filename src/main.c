@@ -140,22 +140,36 @@ static int start(struct prong *p, struct err *err)
     return server_start(&p->server, &server_config, err);
 }
 
+/* Options of curl without which it gets no answer. */
+static void write_curl(const struct config *c, char *out, size_t capacity)
+{
+    int n = snprintf(out, capacity, "curl");
+
+    if (c->tls_cert != NULL && n > 0 && (size_t)n < capacity)
+        n += snprintf(out + n, capacity - (size_t)n, " --cacert %s", c->tls_cert);
+    if (c->token_file != NULL && n > 0 && (size_t)n < capacity)
+        (void)snprintf(out + n, capacity - (size_t)n, " -H \"Authorization: Bearer $(cat %s)\"",
+                       c->token_file);
+}
+
 static void say_where(const struct prong *p)
 {
     const char *url = server_url(p->server);
+    char curl[2 * PATH_MAX];
 
     log_info("listening on %s with %llu workers and %llu express, %llu threads", url,
              (unsigned long long)p->config.workers, (unsigned long long)p->config.express,
              (unsigned long long)p->config.threads);
     if (!p->config.hints)
         return;
+    write_curl(&p->config, curl, sizeof(curl));
     fprintf(stderr,
             "\nTry, in another terminal (or open %s in a browser):\n\n"
-            "  curl '%s/compute/primes?limit=10000000'\n"
-            "  curl -i --json '{\"start\":0,\"end\":100000000}' %s/compute/sum\n"
-            "  curl -o set.png '%s/compute/mandelbrot?width=1600&height=1200'\n\n"
+            "  %s '%s/compute/primes?limit=10000000'\n"
+            "  %s -i --json '{\"start\":0,\"end\":100000000}' %s/compute/sum\n"
+            "  %s -o set.png '%s/compute/mandelbrot?width=1600&height=1200'\n\n"
             "Ctrl-C ends it.\n\n",
-            url, url, url, url);
+            url, curl, url, curl, url, curl, url);
 }
 
 /* What SIGHUP asks for, when it was sent by somebody. */
@@ -210,7 +224,7 @@ static void stop(struct prong *p)
     size_t left;
 
     if (p->server != NULL)
-        server_drain(p->server);
+        server_drain(p->server, deadline_ns);
     if (p->api.sched != NULL) {
         sched_drain(p->api.sched);
         left = sched_wait_idle(p->api.sched, deadline_ns);
@@ -252,7 +266,7 @@ static int serve(struct prong *p)
         log_error("%s", err.text);
         stop(p);
         return rc == -EADDRINUSE || rc == -EADDRNOTAVAIL || rc == -EACCES ? EXIT_UNAVAILABLE
-               : rc == -EINVAL                                            ? EXIT_USAGE
+               : rc == -EINVAL || rc == -ENOENT                           ? EXIT_USAGE
                                                                           : EXIT_FAILURE;
     }
     say_where(p);
@@ -324,7 +338,8 @@ int main(int argc, char **argv)
     if (wants != 0)
         return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
     if (p.config.healthcheck)
-        return healthcheck(p.config.listen) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+        return healthcheck(p.config.listen, p.config.tls_cert != NULL) == 0 ? EXIT_SUCCESS
+                                                                            : EXIT_FAILURE;
     (void)umask(077);
     /* Large blocks go back to the system when freed; by default the threshold rises with the first. */
     (void)mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK_BYTES);

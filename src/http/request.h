@@ -17,6 +17,7 @@
 
 #include "base/buf.h"
 #include "base/id.h"
+#include "http/clients.h"
 #include "http/park.h"
 #include "http/trace.h"
 
@@ -92,17 +93,22 @@ struct request {
     const char *raw; /* the target as it came; only until the handler's first call */
     size_t raw_bytes;
     bool raw_is_sound;
+    /* In `raw`, of an absolute target, and as long as that; NULL: Host says it. */
+    const char *authority;
+    size_t authority_bytes;
     const char *method_text, *version_text; /* as they came, once the handler was called */
     const char *logged_target;     /* path and query for the access log; NULL without one */
     struct id job;                 /* Prong-Job of the answer, for the access log; "" without one */
     struct MHD_Response *response; /* NULL until answered, or when `file` is the answer */
     const struct static_file *file; /* the answer, kept for other requests */
-    uint64_t answer_bytes;   /* of the body of the answer; UINT64_MAX: not known beforehand */
-    uint64_t content_length; /* UINT64_MAX when chunked or absent */
-    uint64_t budgeted_bytes; /* of its body, counted against all bodies in flight */
+    uint64_t answer_bytes;     /* of the body of the answer; UINT64_MAX: not known beforehand */
+    uint64_t content_length;   /* UINT64_MAX when chunked or absent */
+    uint64_t budgeted_bytes;   /* of its body, counted against all bodies in flight */
+    struct client_quota quota; /* what is left to its address; limit 0: as many as it likes */
     unsigned status;
     unsigned allowed; /* methods of this path, when no route fits */
     bool begun, queued, must_close;
+    bool is_file; /* the path is one of www/, whatever the answer */
     bool is_chunked, expects_continue, is_http_1_0;
     char *joined[HEADER_COUNT]; /* lists of several lines, once asked for */
     bool has_joined;

@@ -15,6 +15,7 @@
 #include "base/hash.h"
 #include "http/server.h"
 #include "http/static.h"
+#include "http/tls.h"
 
 /* What of the metric is labelled with. */
 enum refused { REFUSED_CONNECTIONS, REFUSED_REQUESTS, REFUSED_BODIES, REFUSED_COUNT };
@@ -35,6 +36,7 @@ struct server {
     struct clients *clients;
     struct deadlines *deadlines;
     struct access *access;
+    struct tls tls;
     bool knows_layout; /* of libmicrohttpd: see gate.h */
     int refused_labels[REFUSED_COUNT];
     _Atomic uint64_t body_bytes; /* of all bodies in flight */

@@ -6,11 +6,27 @@
 
 #include "base/check.h"
 
+const char *target_authority(const char *target, size_t *ret_bytes)
+{
+    static const char *const schemes[] = {"http://", "https://"};
+
+    for (size_t i = 0; i < ARRAY_SIZE(schemes) && target[0] != '/'; i++) {
+        size_t n = strlen(schemes[i]);
+        if (strncasecmp(target, schemes[i], n) != 0)
+            continue;
+        *ret_bytes = strcspn(target + n, "/?");
+        return target + n;
+    }
+    return NULL;
+}
+
 const char *target_path(const char *target, size_t *ret_bytes)
 {
-    if (target[0] != '/' && strncasecmp(target, "http://", 7) == 0) {
-        target += 7;
-        target += strcspn(target, "/?");
+    size_t authority_bytes;
+    const char *authority = target_authority(target, &authority_bytes);
+
+    if (authority != NULL) {
+        target = authority + authority_bytes;
         if (*target != '/')
             target = "/";
     }

@@ -14,6 +14,9 @@ enum { TARGET_PATH_BYTES_MAX = 8192 };
  * bytes in *ret_bytes. "*" is itself. */
 const char *target_path(const char *target, size_t *ret_bytes);
 
+/* The authority of a raw target in absolute-form; NULL in any other form. Its bytes in *ret_bytes. */
+const char *target_authority(const char *target, size_t *ret_bytes);
+
 /* Decodes %xx into `out`, NUL-terminated. The bytes written; -EINVAL for a bad or a NUL escape, a control
  * byte or a blank; -ENOBUFS when it does not fit. */
 ssize_t target_decode(const char *text, size_t bytes, char *out, size_t capacity);

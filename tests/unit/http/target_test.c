@@ -42,6 +42,22 @@ static void absolute_form_loses_its_authority(void **state)
     assert_int_equal(bytes, 1);
 }
 
+static void absolute_form_has_an_authority(void **state)
+{
+    size_t bytes = 0;
+
+    (void)state;
+    assert_string_equal(target_authority("http://host:1/a?b", &bytes), "host:1/a?b");
+    assert_int_equal(bytes, 6);
+    (void)target_authority("HTTPS://a@b?/c", &bytes);
+    assert_int_equal(bytes, 3);
+    (void)target_authority("http://", &bytes);
+    assert_int_equal(bytes, 0);
+    assert_null(target_authority("/http://host", &bytes));
+    assert_null(target_authority("ftp://host", &bytes));
+    assert_null(target_authority("*", &bytes));
+}
+
 static void escapes_are_decoded(void **state)
 {
     (void)state;
@@ -76,6 +92,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_path_ends_at_the_query),
         cmocka_unit_test(absolute_form_loses_its_authority),
+        cmocka_unit_test(absolute_form_has_an_authority),
         cmocka_unit_test(escapes_are_decoded),
         cmocka_unit_test(what_is_no_escape_is_refused),
         cmocka_unit_test(what_does_not_fit_is_refused),
