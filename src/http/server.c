@@ -26,6 +26,8 @@ enum {
     FDS_RESERVED = 64, /* for all that is no connection */
     OPTIONS_MAX = 16,
     LEAVE_MS_MIN = 100,
+    NO_DESCRIPTOR_MS = 50,
+    SAY_AGAIN_S = 60,
 };
 
 /* What must never happen has happened inside libmicrohttpd. Its code goes on as if this did not return
@@ -35,6 +37,28 @@ static void panic(void *arg, const char *file, unsigned line, const char *reason
     (void)arg;
     log_error("libmicrohttpd: %s (%s:%u)", reason == NULL ? "no reason" : reason, file, line);
     abort();
+}
+
+/* True once a minute. */
+static bool may_say_again(void)
+{
+    static _Atomic uint64_t said_ns;
+    uint64_t now_ns = clock_now_ns(), last_ns = atomic_load(&said_ns);
+
+    return (last_ns == 0 || now_ns - last_ns > SAY_AGAIN_S * CLOCK_NS_PER_S) &&
+           atomic_compare_exchange_strong(&said_ns, &last_ns, now_ns);
+}
+
+/* Of a thread that has no connection, and no descriptor for its first one. It would ask for one again at once and for
+ * ever; since it has nobody to keep waiting, it may sleep instead. The clients wait to be accepted. */
+static void wait_for_descriptors(void)
+{
+    const struct timespec pause = {.tv_nsec = NO_DESCRIPTOR_MS * (long)CLOCK_NS_PER_MS};
+
+    if (may_say_again())
+        log_warning("no file descriptor is left for connections: clients wait. Raise ulimit -n, or "
+                    "lower --connections");
+    (void)nanosleep(&pause, NULL);
 }
 
 static void log_library(void *arg, const char *format, va_list args) PRINTF_LIKE(2, 0);
@@ -47,9 +71,14 @@ static void log_library(void *arg, const char *format, va_list args)
     (void)vsnprintf(text, sizeof(text), format, args);
     n = strcspn(text, "\n");
     text[n] = '\0';
+    if (strstr(text, "resource limit at FIRST connection") != NULL) {
+        wait_for_descriptors();
+        return;
+    }
     /* What any client can cause by leaving or by sending rubbish is no news. */
     log_write(strcasestr(text, "closing connection") != NULL ||
-                      strncmp(text, "Failed to", 9) == 0 || strstr(text, "handshake") != NULL
+                      strncmp(text, "Failed to", 9) == 0 ||
+                      strncmp(text, "Error accepting", 15) == 0 || strstr(text, "handshake") != NULL
                   ? LOG_DEBUG
                   : LOG_WARNING,
               "libmicrohttpd: %s", text);

@@ -1,12 +1,16 @@
 """What it says, and where: log lines for programs and people, and the access log."""
+import contextlib
 import json
 import os
 import re
+import resource
+import select
 import signal
 import subprocess
+import time
 
 import pytest
-from conftest import PATIENCE, PRONG, Load, clean_environment, wait_until
+from conftest import PATIENCE, PRONG, Load, clean_environment, open_fds, read_answer, wait_until
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 PARENT = f"00-{TRACE}-b7ad6b7169203331-01"
@@ -253,3 +257,30 @@ def test_standard_output_and_no_line_lost_at_the_end(tmp_path):
     lines = [line for line in (tmp_path / "out").read_text().splitlines() if "/livez?load" in line]
     assert len(lines) >= asked > 0
     assert all(COMBINED.fullmatch(line) for line in lines)
+
+
+# ---- no descriptor left ---------------------------------------------------------------------------
+
+
+def cpu_s(pid):
+    with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
+        return sum(map(int, stat.read().rsplit(")", 1)[1].split()[11:13])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_without_descriptors_clients_wait_and_nobody_spins(server):
+    s = server(workers=1)
+    limits = resource.prlimit(s.pid, resource.RLIMIT_NOFILE)
+    with contextlib.ExitStack() as stack:
+        resource.prlimit(s.pid, resource.RLIMIT_NOFILE, (max(open_fds(s.pid)) + 1, limits[1]))
+        socks = [stack.enter_context(s.connect()) for _ in range(30)]
+        s.wait_log("no file descriptor is left")
+        before, began = cpu_s(s.pid), time.monotonic()
+        for sock in socks:
+            sock.sendall(b"GET /livez HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        time.sleep(1)  # what it must not do now, it would do all the time
+        assert cpu_s(s.pid) - before < 0.3 * (time.monotonic() - began)
+        assert len(s.log_lines) < 20, s.log
+        assert not select.select(socks[-1:], [], [], 0)[0], "there was a descriptor for all"
+        resource.prlimit(s.pid, resource.RLIMIT_NOFILE, limits)
+        assert [read_answer(sock).status for sock in socks] == [200] * 30
+    assert s.get("/compute/echo").status == 200
