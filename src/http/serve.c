@@ -341,8 +341,9 @@ static void note_job(struct request *r)
 
 static enum MHD_Result deliver(struct request *r)
 {
-    bool closing =
-        r->must_close || atomic_load_explicit(&r->server->draining, memory_order_relaxed);
+    bool closing = r->must_close ||
+                   atomic_load_explicit(&r->server->draining, memory_order_relaxed) ||
+                   atomic_load_explicit(&r->server->leaving, memory_order_relaxed);
     enum MHD_Result rc;
 
     if (r->file != NULL) {
@@ -534,6 +535,7 @@ void serve_complete(void *server, struct MHD_Connection *connection, void **cont
     deadline_idle(&r->peer->deadline, now_ns);
     if (r->begun)
         seat_leave_flight(server);
+    connection_served(r->peer, server);
     log_about(NULL);
     seat_request_give(r);
 }
