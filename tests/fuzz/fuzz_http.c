@@ -207,7 +207,6 @@ static void check_answer(struct visit *v, const struct answer *a)
 
     CHECK(!v->is_final);
     v->is_final = a->closes;
-    CHECK(!a->is_doubled || a->closes);
     if (i < e->count) {
         CHECK(!a->has_seen || a->seen == e->seen[i]);
         return;
@@ -226,11 +225,11 @@ static bool take_answer(struct visit *v)
     const char *data = v->data + v->read;
     size_t bytes = v->bytes - v->read;
     struct answer a;
-    ptrdiff_t n = answer_read(data, bytes, to_head, &a);
+    ptrdiff_t n = answer_read(data, bytes, to_head, !is_expected, &a);
 
     /* What was not understood may have been a HEAD. */
     if (n == ANSWER_SHORT && v->is_over && !is_expected)
-        n = answer_read(data, bytes, true, &a);
+        n = answer_read(data, bytes, true, true, &a);
     CHECK(n != ANSWER_BAD);
     if (n == ANSWER_SHORT)
         return false;
