@@ -104,15 +104,14 @@ static ptrdiff_t read_chunks(const char *data, size_t bytes)
     }
 }
 
-ptrdiff_t answer_read(const char *data, size_t bytes, bool to_head, bool may_double,
-                      struct answer *ret)
+ptrdiff_t answer_read(const char *data, size_t bytes, bool to_head, struct answer *ret)
 {
     struct answer a = {.content_length = UINT64_MAX}, second = a;
     ptrdiff_t head = read_head(data, bytes, &a), body = 0;
 
     if (head <= 0)
         return head;
-    if (may_double && a.status >= 400 && bytes - (size_t)head >= 9 &&
+    if (a.closes && a.status >= 400 && bytes - (size_t)head >= 9 &&
         memcmp(data + head, "HTTP/1.1 ", 9) == 0) {
         ptrdiff_t more = read_head(data + head, bytes - (size_t)head, &second);
         if (more <= 0 || second.status != a.status || !second.closes)

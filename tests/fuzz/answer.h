@@ -2,7 +2,7 @@
  * For fuzzing: a strict reader of answers.
  *
  * One habit of libmicrohttpd 0.9.75 is let pass: when it refuses a head by itself at the very end, it sends the header
- * block twice. `may_double` allows that.
+ * block twice.
  */
 #ifndef FUZZ_ANSWER_H
 #define FUZZ_ANSWER_H
@@ -23,7 +23,6 @@ struct answer {
 
 /* How many bytes the first answer in `data` has, ANSWER_SHORT or ANSWER_BAD. `to_head`: it answers a HEAD, so there is no
  * body. */
-ptrdiff_t answer_read(const char *data, size_t bytes, bool to_head, bool may_double,
-                      struct answer *ret);
+ptrdiff_t answer_read(const char *data, size_t bytes, bool to_head, struct answer *ret);
 
 #endif

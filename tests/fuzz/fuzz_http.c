@@ -225,11 +225,11 @@ static bool take_answer(struct visit *v)
     const char *data = v->data + v->read;
     size_t bytes = v->bytes - v->read;
     struct answer a;
-    ptrdiff_t n = answer_read(data, bytes, to_head, !is_expected, &a);
+    ptrdiff_t n = answer_read(data, bytes, to_head, &a);
 
     /* What was not understood may have been a HEAD. */
     if (n == ANSWER_SHORT && v->is_over && !is_expected)
-        n = answer_read(data, bytes, true, true, &a);
+        n = answer_read(data, bytes, true, &a);
     CHECK(n != ANSWER_BAD);
     if (n == ANSWER_SHORT)
         return false;
