@@ -33,7 +33,7 @@ endif
 SERVER_FLAGS   := $(MODE_$(BUILD)) $(if $(filter tsan,$(BUILD)),-fsanitize=thread)
 ISOLATED_FLAGS := $(MODE_$(BUILD))
 KERNEL_FLAGS   := $(filter-out -O1 -O2,$(MODE_$(BUILD))) -O3 -ffp-contract=off -fno-math-errno -fvisibility=hidden
-SERVER_LIBS    := -lmicrohttpd -ljansson -lm -pthread
+SERVER_LIBS    := -lmicrohttpd -lgnutls -ljansson -lm -pthread
 ISOLATED_LIBS  := -ldl -lm
 
 objects = $(patsubst src/%.c,$(B)/$(1)/%.o,$(foreach d,$(2),$(wildcard src/$(d)/*.c)))

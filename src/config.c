@@ -222,10 +222,13 @@ static void print_option(const struct option_row *row)
 
 void config_help(void)
 {
-    printf("prong: an HTTP server that runs CPU-bound work in forked processes.\n\n"
-           "  prong                              serve on http://127.0.0.1:8080\n"
-           "  prong --listen 127.0.0.1:0         on a free port\n"
-           "  prong --workers 4 --timeout 10     four workers, ten seconds for each request\n");
+    printf(
+        "prong: an HTTP server that runs CPU-bound work in forked processes.\n\n"
+        "  prong                              serve on http://127.0.0.1:8080\n"
+        "  prong --listen 127.0.0.1:0         on a free port\n"
+        "  prong --workers 4 --timeout 10     four workers, ten seconds for each request\n"
+        "  prong --listen 0.0.0.0:8080 --token-file token --tls-cert cert.pem --tls-key key.pem\n"
+        "                                     for others, who must bring the token\n");
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         if (rows[i].group != NULL)
             printf("\n%s:\n", rows[i].group);

@@ -19,6 +19,7 @@
 #include "base/parse.h"
 #include "config.h"
 #include "healthcheck.h"
+#include "http/access_log.h"
 #include "machine.h"
 #include "state/metrics.h"
 
@@ -56,6 +57,7 @@ static struct sched_config sched_config_of(const struct prong *p)
         .pool = {.zygote = p->places.zygote,
                  .kernels = c->kernels,
                  .log_level = c->log_level,
+                 .log_format = c->log_format,
                  .enable_fault_kernel = c->enable_fault_kernel,
                  .workers = {(unsigned)c->workers, (unsigned)c->express},
                  .result_bytes_max = c->result_max,
@@ -109,45 +111,87 @@ static struct server_config server_config_of(struct prong *p)
     };
 }
 
+static int open_access_log(struct prong *p, struct err *err)
+{
+    const struct config *c = &p->config;
+    enum access_log_format format;
+
+    if (access_log_format_parse(c->access_log_format, &format) < 0)
+        return err_set(err, -EINVAL, "--access-log-format must be combined or json, not '%s'.",
+                       c->access_log_format);
+    return c->access_log == NULL ? 0 : access_log_new(&p->access_log, c->access_log, format, err);
+}
+
 static int start(struct prong *p, struct err *err)
 {
     struct sched_config sched_config = sched_config_of(p);
-    struct server_config server_config = server_config_of(p);
-    int rc = sched_start(&p->api.sched, &sched_config, err);
+    struct server_config server_config;
+    int rc = open_access_log(p, err);
 
+    if (rc == 0)
+        rc = sched_start(&p->api.sched, &sched_config, err);
     if (rc < 0)
         return rc;
     rc = sched_wait_ready(p->api.sched, clock_now_ns() + READY_S * CLOCK_NS_PER_S);
     if (rc < 0)
         return err_set(err, rc, "No worker was ready within %d s; what the zygote said is above.",
                        READY_S);
+    server_config = server_config_of(p);
     return server_start(&p->server, &server_config, err);
+}
+
+/* Options of curl without which it gets no answer. */
+static void write_curl(const struct config *c, char *out, size_t capacity)
+{
+    int n = snprintf(out, capacity, "curl");
+
+    if (c->tls_cert != NULL && n > 0 && (size_t)n < capacity)
+        n += snprintf(out + n, capacity - (size_t)n, " --cacert %s", c->tls_cert);
+    if (c->token_file != NULL && n > 0 && (size_t)n < capacity)
+        (void)snprintf(out + n, capacity - (size_t)n, " -H \"Authorization: Bearer $(cat %s)\"",
+                       c->token_file);
 }
 
 static void say_where(const struct prong *p)
 {
     const char *url = server_url(p->server);
+    char curl[2 * PATH_MAX];
 
     log_info("listening on %s with %llu workers and %llu express, %llu threads", url,
              (unsigned long long)p->config.workers, (unsigned long long)p->config.express,
              (unsigned long long)p->config.threads);
     if (!p->config.hints)
         return;
+    write_curl(&p->config, curl, sizeof(curl));
     fprintf(stderr,
             "\nTry, in another terminal (or open %s in a browser):\n\n"
-            "  curl '%s/compute/primes?limit=10000000'\n"
-            "  curl -i --json '{\"start\":0,\"end\":100000000}' %s/compute/sum\n"
-            "  curl -o set.png '%s/compute/mandelbrot?width=1600&height=1200'\n\n"
+            "  %s '%s/compute/primes?limit=10000000'\n"
+            "  %s -i --json '{\"start\":0,\"end\":100000000}' %s/compute/sum\n"
+            "  %s -o set.png '%s/compute/mandelbrot?width=1600&height=1200'\n\n"
             "Ctrl-C ends it.\n\n",
-            url, url, url, url);
+            url, curl, url, curl, url, curl, url);
 }
 
-static void wait_signal(const struct prong *p)
+/* What SIGHUP asks for, when it was sent by somebody. */
+static void renew(struct prong *p)
+{
+    if (p->access_log != NULL)
+        access_log_reopen(p->access_log);
+    log_info("SIGHUP: log files are opened anew");
+}
+
+/* Until one that ends it: a SIGHUP of the system's own says that the terminal has gone. */
+static void wait_signal(struct prong *p)
 {
     struct signalfd_siginfo info;
 
-    while (read(p->signals, &info, sizeof(info)) < 0 && errno == EINTR)
-        ;
+    for (;;) {
+        if (read(p->signals, &info, sizeof(info)) != sizeof(info))
+            continue;
+        if (info.ssi_signo != SIGHUP || info.ssi_code == SI_KERNEL)
+            return;
+        renew(p);
+    }
 }
 
 /* The zygote and its workers die with this process. */
@@ -195,6 +239,7 @@ static void stop(struct prong *p)
         server_wait_idle(p->server, deadline_ns);
         p->server = server_stop(p->server);
     }
+    p->access_log = access_log_free(p->access_log);
     p->api.sched = sched_free(p->api.sched);
     p->api.kv = kv_free(p->api.kv);
 }
@@ -207,6 +252,7 @@ static int open_signals(void)
     (void)sigemptyset(&set);
     (void)sigaddset(&set, SIGINT);
     (void)sigaddset(&set, SIGTERM);
+    (void)sigaddset(&set, SIGHUP);
     CHECK(pthread_sigmask(SIG_BLOCK, &set, NULL) == 0);
     return signalfd(-1, &set, SFD_CLOEXEC);
 }
@@ -220,7 +266,7 @@ static int serve(struct prong *p)
         log_error("%s", err.text);
         stop(p);
         return rc == -EADDRINUSE || rc == -EADDRNOTAVAIL || rc == -EACCES ? EXIT_UNAVAILABLE
-               : rc == -EINVAL                                            ? EXIT_USAGE
+               : rc == -EINVAL || rc == -ENOENT                           ? EXIT_USAGE
                                                                           : EXIT_FAILURE;
     }
     say_where(p);
@@ -236,12 +282,17 @@ static int serve(struct prong *p)
 static int prepare(struct prong *p, struct err *err)
 {
     enum log_level level;
+    enum log_format format;
     int rc;
 
     if (log_level_parse(p->config.log_level, &level) < 0)
         return err_set(err, -EINVAL, "--log-level must be debug, info, warning or error, not '%s'.",
                        p->config.log_level);
+    if (log_format_parse(p->config.log_format, &format) < 0)
+        return err_set(err, -EINVAL, "--log-format must be auto, logfmt or json, not '%s'.",
+                       p->config.log_format);
     log_init("prong", level);
+    log_set_format(format);
     rc = places_find(&p->places, &p->config.kernels, &p->config.www, err);
     if (rc < 0)
         return rc;
@@ -287,7 +338,8 @@ int main(int argc, char **argv)
     if (wants != 0)
         return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
     if (p.config.healthcheck)
-        return healthcheck(p.config.listen) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+        return healthcheck(p.config.listen, p.config.tls_cert != NULL) == 0 ? EXIT_SUCCESS
+                                                                            : EXIT_FAILURE;
     (void)umask(077);
     /* Large blocks go back to the system when freed; by default the threshold rises with the first. */
     (void)mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK_BYTES);

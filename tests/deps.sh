@@ -20,6 +20,7 @@ need() { # PACKAGE WHY PROBE…
 case ${1:?} in
 build)
     need libmicrohttpd-dev "the HTTP server library" header microhttpd.h
+    need libgnutls28-dev "TLS" header gnutls/gnutls.h
     need libjansson-dev "JSON" header jansson.h
     need libpng-dev "pictures of the mandelbrot kernel" header png.h
     need zlib1g-dev "what libpng compresses with" header zlib.h
@@ -30,6 +31,7 @@ check)
     need python3 "the system tests" test -x "${PYTHON:-/usr/bin/python3}"
     need python3-pytest "the system tests" module pytest
     need curl "the system tests" program curl
+    need openssl "certificates for the tests of TLS" program openssl
     need wrk "load during the fault tests" program wrk
     need nginx-light "a proxy in front of us" program nginx
     need haproxy "another proxy in front of us" program haproxy

@@ -200,6 +200,8 @@ bool compute_ask(struct request *r, struct compute *c)
         return no_memory(r);
     c->job->accepted_ns = clock_now_ns();
     c->job->client = r->client;
+    if (r->trace[0] != '\0')
+        memcpy(c->job->trace_id, r->trace + TRACE_ID_AT, sizeof(c->job->trace_id) - 1);
     if (!ask_timeout(r, c->job) || !ask_priority(r, c->job) || !ask_chunks(r, c->job) ||
         !ask_parameters(r, c))
         return false;

@@ -7,6 +7,13 @@
 #include <stdint.h>
 
 #include "base/clock.h"
+#include "base/escape.h"
+
+enum {
+    TAIL_BYTES = 256,   /* what a line is about */
+    CONTEXT_BYTES = 64, /* of one id at most */
+    TRACE_ID_BYTES = 32,
+};
 
 static const char *const level_names[LOG_LEVEL_COUNT] = {
     [LOG_DEBUG] = "debug",
@@ -18,15 +25,25 @@ static const char *const level_names[LOG_LEVEL_COUNT] = {
 static struct {
     const char *name;
     enum log_level lowest;
+    enum log_format format;
     _Atomic uint64_t second;
     _Atomic uint32_t lines;
     _Atomic uint32_t dropped;
 } log_state = {.name = "prong", .lowest = LOG_INFO};
 
+static _Thread_local struct {
+    const char *request_id, *trace_id, *job;
+} context;
+
 void log_init(const char *name, enum log_level lowest)
 {
     log_state.name = name;
     log_state.lowest = lowest;
+}
+
+void log_set_format(enum log_format format)
+{
+    log_state.format = format;
 }
 
 int log_level_parse(const char *word, enum log_level *ret_level)
@@ -38,6 +55,30 @@ int log_level_parse(const char *word, enum log_level *ret_level)
         }
     }
     return -EINVAL;
+}
+
+int log_format_parse(const char *word, enum log_format *ret_format)
+{
+    if (strcmp(word, "auto") == 0)
+        *ret_format = isatty(STDERR_FILENO) ? LOG_LOGFMT : LOG_JSON;
+    else if (strcmp(word, "logfmt") == 0)
+        *ret_format = LOG_LOGFMT;
+    else if (strcmp(word, "json") == 0)
+        *ret_format = LOG_JSON;
+    else
+        return -EINVAL;
+    return 0;
+}
+
+void log_context(const char *request_id, const char *trace_id)
+{
+    context.request_id = request_id;
+    context.trace_id = trace_id;
+}
+
+void log_context_job(const char *job)
+{
+    context.job = job;
 }
 
 /* True when this line still fits into this second; *ret_dropped is what the last one lost. */
@@ -57,58 +98,74 @@ static bool may_write(uint32_t *ret_dropped)
     return false;
 }
 
-/* How many bytes the control has that is here, 0 for none. In UTF-8, C1 controls, which terminals obey
- * too, are C2 and a byte of 80 to 9F. */
-static size_t control_bytes(const unsigned char *at)
+static size_t put_time(char *out, size_t capacity)
 {
-    if (at[0] < 0x20 || at[0] == 0x7f)
-        return 1;
-    return at[0] == 0xc2 && at[1] >= 0x80 && at[1] < 0xa0 ? 2 : 0;
-}
-
-static size_t escape(const char *text, char *out, size_t capacity)
-{
-    const unsigned char *at = (const unsigned char *)text;
-    size_t n = 0;
-
-    while (*at != '\0' && n + 9 < capacity) {
-        size_t control = control_bytes(at);
-        if (control == 0)
-            out[n++] = (char)*at++;
-        for (; control > 0; control--)
-            n += (size_t)snprintf(out + n, 5, "\\x%02x", *at++);
-    }
-    return n;
-}
-
-static void write_line(enum log_level level, const char *text)
-{
-    char line[LOG_LINE_BYTES_MAX + 128];
     struct timespec now;
     struct tm tm;
     size_t n;
 
     (void)clock_gettime(CLOCK_REALTIME, &now);
     (void)gmtime_r(&now.tv_sec, &tm);
-    n = strftime(line, sizeof(line), "%Y-%m-%dT%H:%M:%S", &tm);
-    n += (size_t)snprintf(line + n, sizeof(line) - n, ".%03ldZ %s %s: ", now.tv_nsec / 1000000,
-                          level_names[level], log_state.name);
-    n += escape(text, line + n, sizeof(line) - n - 1);
-    line[n++] = '\n';
-    /* One write per line, so that lines of several processes do not mix; nothing to do if it fails. */
-    if (write(STDERR_FILENO, line, n) < 0)
-        return;
+    n = strftime(out, capacity, "%Y-%m-%dT%H:%M:%S", &tm);
+    return n + (size_t)snprintf(out + n, capacity - n, ".%03ldZ", now.tv_nsec / 1000000);
 }
 
-void log_context(const char *request_id, const char *traceparent)
+/* Up to where the message begins, the quote included. */
+static size_t put_head(char *out, size_t capacity, enum log_level level)
 {
-    (void)request_id;
-    (void)traceparent;
+    bool json = log_state.format == LOG_JSON;
+    char time[40];
+
+    (void)put_time(time, sizeof(time));
+    return (size_t)snprintf(
+        out, capacity,
+        json ? "{\"time\":\"%s\",\"level\":\"%s\",\"program\":\"%.64s\",\"msg\":\""
+             : "time=%s level=%s program=%.64s msg=\"",
+        time, level_names[level], log_state.name);
+}
+
+static size_t put_id(char *out, size_t capacity, const char *key, const char *id, size_t bytes)
+{
+    bool json = log_state.format == LOG_JSON;
+
+    if (id == NULL || id[0] == '\0')
+        return 0;
+    return (size_t)snprintf(out, capacity, json ? ",\"%s\":\"%.*s\"" : " %s=%.*s", key, (int)bytes,
+                            id);
+}
+
+/* From the message's closing quote on. The ids are ours, and need no escapes. */
+static size_t put_tail(char out[TAIL_BYTES])
+{
+    size_t n = 0;
+
+    out[n++] = '"';
+    n += put_id(out + n, TAIL_BYTES - n, "request_id", context.request_id, CONTEXT_BYTES);
+    n += put_id(out + n, TAIL_BYTES - n, "trace_id", context.trace_id, TRACE_ID_BYTES);
+    n += put_id(out + n, TAIL_BYTES - n, "job", context.job, CONTEXT_BYTES);
+    if (log_state.format == LOG_JSON)
+        out[n++] = '}';
+    out[n++] = '\n';
+    return n;
+}
+
+static void write_line(enum log_level level, const char *text)
+{
+    char line[LOG_LINE_BYTES_MAX], tail[TAIL_BYTES];
+    size_t tail_bytes = put_tail(tail);
+    size_t n = put_head(line, sizeof(line), level);
+
+    n += escape_json(text, line + n, sizeof(line) - tail_bytes - n);
+    memcpy(line + n, tail, tail_bytes);
+    /* One write per line, so that lines of several processes do not mix; nothing to do if it fails. */
+    if (write(STDERR_FILENO, line, n + tail_bytes) < 0)
+        return;
 }
 
 void log_write(enum log_level level, const char *format, ...)
 {
     char text[LOG_LINE_BYTES_MAX];
+    int error = errno;
     uint32_t dropped;
     va_list args;
 
@@ -123,4 +180,5 @@ void log_write(enum log_level level, const char *format, ...)
     (void)vsnprintf(text, sizeof(text), format, args);
     va_end(args);
     write_line(level, text);
+    errno = error;
 }

@@ -16,17 +16,17 @@ struct clients;
 struct client;
 
 struct clients_limits {
-    unsigned connections; /* of one address at once; 0: no limit */
+    unsigned connections;           /* of one address at once; 0: no limit */
     unsigned requests_per_s, burst; /* of one address; 0: no limit */
 };
 
 /* What a client is told of its bucket. */
 struct client_quota {
     bool is_refused;
-    unsigned limit;      /* the burst */
+    unsigned limit; /* the burst */
     unsigned remaining;
-    uint64_t refill_ns;  /* until it is full */
-    uint64_t wait_ns;    /* refused: until one request is allowed again */
+    uint64_t refill_ns; /* until it is full */
+    uint64_t wait_ns;   /* refused: until one request is allowed again */
 };
 
 /* NULL without memory. */

@@ -34,27 +34,42 @@ static void write_address(struct connection *c, const struct sockaddr *address)
         (void)inet_ntop(AF_INET6, &v6->sin6_addr, c->address, sizeof(c->address));
 }
 
+/* NULL when libmicrohttpd does not know it. What it returns may be gone with the next question (1.0). */
+static const struct sockaddr *address_of(struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+
+    return info == NULL ? NULL : info->client_addr;
+}
+
+static int fd_of(struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+
+    return info == NULL ? -1 : info->connect_fd;
+}
+
 static struct connection *connection_new(struct server *s, struct MHD_Connection *connection)
 {
-    const union MHD_ConnectionInfo *address =
-        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-    const union MHD_ConnectionInfo *fd =
-        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    const struct sockaddr *address = address_of(connection);
+    int fd = fd_of(connection);
     struct connection *c = calloc(1, sizeof(*c));
     bool is_full = false;
 
-    if (c == NULL || address == NULL || address->client_addr == NULL || fd == NULL) {
+    if (c == NULL || address == NULL || fd < 0) {
         free(c);
         return NULL;
     }
-    c->fd = fd->connect_fd;
-    write_address(c, address->client_addr);
+    c->fd = fd;
+    write_address(c, address);
     c->key = hash_bytes(s->client_key, c->address, strlen(c->address));
-    c->client = clients_enter(s->clients, address->client_addr, &is_full);
-    deadline_begin(s->deadlines, &c->deadline, c->fd, s->config.tls_cert == NULL, clock_now_ns());
+    c->client = clients_enter(s->clients, address, &is_full);
+    deadline_begin(s->deadlines, &c->deadline, fd, s->config.tls_cert == NULL, clock_now_ns());
     if (is_full) {
         metrics_add(METRIC_HTTP_REFUSED, s->refused_labels[REFUSED_CONNECTIONS], 1);
-        (void)shutdown(c->fd, SHUT_RDWR); /* libmicrohttpd sees that as the client's leaving */
+        (void)shutdown(fd, SHUT_RDWR); /* libmicrohttpd sees that as the client's leaving */
     }
     return c;
 }
@@ -92,8 +107,9 @@ void connection_identify(struct request *r)
 {
     const char *traceparent = request_header(r, HEADER_TRACEPARENT);
 
-    r->id = id_new();
-    if (traceparent != NULL)
+    if (r->id.text[0] == '\0')
+        r->id = id_new();
+    if (r->trace[0] == '\0' && traceparent != NULL)
         (void)trace_continue(traceparent, r->trace);
 }
 

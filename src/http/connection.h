@@ -34,7 +34,7 @@ void connection_changed(void *server, struct MHD_Connection *connection, void **
 /* NULL when there was no memory for it at its start. */
 struct connection *connection_of(struct MHD_Connection *connection);
 
-/* Gives the request its id and its trace; not done for static files, which need neither. */
+/* Gives the request its id and its trace, if it has none yet; not done for static files, which need neither. */
 void connection_identify(struct request *r);
 
 #endif

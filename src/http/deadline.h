@@ -47,7 +47,7 @@ struct deadline {
     LIST_ENTRY(deadline) link;
     struct deadlines *all;
     int fd;
-    bool may_tell;         /* a 408 in clear text */
+    bool may_tell;          /* a 408 in clear text */
     _Atomic uint64_t at_ns; /* monotonic */
     _Atomic int phase;
     uint64_t slot_ns; /* when the wheel looks next */

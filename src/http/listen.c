@@ -79,7 +79,7 @@ static int describe(int fd, char *url, size_t url_bytes)
 
 /* A name may stand for several addresses; IPv4 is tried first, since that is where people look for
  * "localhost". */
-static int open_first(const struct addrinfo *list, bool insecure)
+static int open_first(const struct addrinfo *list, bool may_face_others)
 {
     static const int families[] = {AF_INET, AF_INET6};
     int fd = -EADDRNOTAVAIL;
@@ -88,13 +88,13 @@ static int open_first(const struct addrinfo *list, bool insecure)
         for (const struct addrinfo *ai = list; ai != NULL && fd < 0; ai = ai->ai_next) {
             if (ai->ai_family != families[i])
                 continue;
-            fd = insecure || is_loopback(ai->ai_addr) ? open_socket(ai) : -EACCES;
+            fd = may_face_others || is_loopback(ai->ai_addr) ? open_socket(ai) : -EPERM;
         }
     }
     return fd;
 }
 
-int listen_open(const char *where, bool insecure, int *ret_fd, char *url, size_t url_bytes,
+int listen_open(const char *where, bool may_face_others, int *ret_fd, char *url, size_t url_bytes,
                 struct err *err)
 {
     const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
@@ -108,12 +108,13 @@ int listen_open(const char *where, bool insecure, int *ret_fd, char *url, size_t
     rc = getaddrinfo(host, port, &hints, &list);
     if (rc != 0)
         return err_set(err, -EINVAL, "cannot listen on \"%s\": %s", where, gai_strerror(rc));
-    fd = open_first(list, insecure);
+    fd = open_first(list, may_face_others);
     freeaddrinfo(list);
-    if (fd == -EACCES)
-        return err_set(err, fd,
-                       "will not listen on \"%s\": anyone who reaches it could run code here; "
-                       "use a loopback address or --insecure",
+    if (fd == -EPERM)
+        return err_set(err, -EACCES,
+                       "will not listen on \"%s\": anyone who reaches it could compute here; use a "
+                       "loopback address, --token-file FILE to let in who has a token, or "
+                       "--insecure to let in everybody",
                        where);
     if (fd < 0)
         return err_set(err, fd, "cannot listen on \"%s\": %s", where, strerror(-fd));

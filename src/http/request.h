@@ -96,7 +96,10 @@ struct request {
     struct target parts_of_target; /* in `text` */
     const char *arguments; /* of the query, as target_arguments gives them; NULL until asked for */
     size_t argument_count;
-    struct MHD_Response *response;  /* NULL until answered, or when `file` is the answer */
+    const char *method_text, *version_text; /* as they came, once the handler was called */
+    const char *logged_target;     /* path and query for the access log; NULL without one */
+    struct id job;                 /* Prong-Job of the answer, for the access log; "" without one */
+    struct MHD_Response *response; /* NULL until answered, or when `file` is the answer */
     const struct static_file *file; /* the answer, kept for other requests */
     uint64_t answer_bytes;   /* of the body of the answer; UINT64_MAX: not known beforehand */
     uint64_t content_length; /* UINT64_MAX when chunked or absent */
@@ -104,6 +107,7 @@ struct request {
     unsigned status;
     unsigned allowed; /* methods of this path, when no route fits */
     bool begun, queued, must_close;
+    bool is_file; /* the path is one of www/, whatever the answer */
     bool is_chunked, expects_continue, is_http_1_0;
     char *joined[HEADER_COUNT]; /* lists of several lines, once asked for */
     bool has_joined;

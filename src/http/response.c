@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "http/access.h"
+#include "http/connection.h"
 #include "http/serve.h"
 
 enum { HEADER_BYTES_MAX = 1024 };
@@ -114,6 +115,12 @@ void respond_header_printf(struct request *r, const char *name, const char *form
     respond_header(r, name, value);
 }
 
+void respond_default(struct request *r, const char *name, const char *value)
+{
+    if (MHD_get_response_header(r->response, name) == NULL)
+        respond_header(r, name, value);
+}
+
 /* A JSON string of text that may hold a client's bytes: what is no UTF-8 becomes '?'. */
 static json_t *json_text(const char *text)
 {
@@ -216,20 +223,20 @@ void response_complete(struct request *r, bool closing)
 {
     const char *media_type = MHD_get_response_header(r->response, "Content-Type");
 
-    if (r->id.text[0] == '\0')
-        r->id = id_new();
+    connection_identify(r);
     respond_header(r, "X-Request-Id", r->id.text);
     if (r->trace[0] != '\0')
         respond_header(r, "traceparent", r->trace);
     access_complete(r->server->access, r);
-    if (media_type != NULL) {
+    /* Files bring their own. */
+    if (media_type != NULL &&
+        MHD_get_response_header(r->response, "X-Content-Type-Options") == NULL) {
         respond_header(r, "X-Content-Type-Options", "nosniff");
-        if (!is_inert(media_type) &&
-            MHD_get_response_header(r->response, "Content-Security-Policy") == NULL)
-            respond_header(r, "Content-Security-Policy", "default-src 'none'; sandbox");
+        respond_default(r, "Referrer-Policy", "no-referrer");
+        if (!is_inert(media_type))
+            respond_default(r, "Content-Security-Policy", "default-src 'none'; sandbox");
     }
-    if (MHD_get_response_header(r->response, "Cache-Control") == NULL)
-        respond_header(r, "Cache-Control", "no-store");
+    respond_default(r, "Cache-Control", "no-store");
     if (closing)
         respond_header(r, "Connection", "close");
 }

@@ -47,6 +47,9 @@ void respond_header(struct request *r, const char *name, const char *value);
 void respond_header_printf(struct request *r, const char *name, const char *format, ...)
     PRINTF_LIKE(3, 4);
 
+/* The same unless the response has this header. */
+void respond_default(struct request *r, const char *name, const char *value);
+
 /* Adds what every answer carries. The server calls it, once, before the answer leaves. */
 void response_complete(struct request *r, bool closing);
 

@@ -21,26 +21,47 @@ enum {
     RESERVE_BYTES_MAX = 1 << 20,  /* allocated on a client's word alone */
 };
 
-/* Copies the target, since libmicrohttpd decodes it in its place when it comes back from here; r->target stays NULL
- * when it is too long. False without memory. */
-static bool keep_target(struct request *r, const char *uri)
+static const char *keep_text(char *to, const char *text, size_t bytes)
 {
-    r->raw = uri;
-    r->raw_bytes = strlen(uri);
-    if (r->raw_bytes > r->server->rules.target_bytes_max)
-        return true;
-    /* As it came, decoded, and decoded once more in segments and arguments. */
-    r->text_bytes = 3 * (r->raw_bytes + 1) + target_arguments_bytes(0) + 1;
-    r->text = r->text_bytes <= sizeof(r->own_text) ? r->own_text : malloc(r->text_bytes);
-    if (r->text == NULL)
-        return false;
-    memcpy(r->text, uri, r->raw_bytes + 1);
+    memcpy(to, text, bytes);
+    to[bytes] = '\0';
+    return to;
+}
+
+/* The target as it came; what is decoded of it follows. */
+static void take_apart(struct request *r, const char *uri)
+{
+    (void)keep_text(r->text, uri, r->raw_bytes);
     r->text_used = r->raw_bytes + 1;
     r->raw_is_sound = target_is_sound(r->text, r->raw_bytes);
     r->parts_of_target = target_split(r->text);
     if (r->parts_of_target.query != NULL)
         r->text[r->parts_of_target.query - r->text - 1] = '\0';
     r->target = r->parts_of_target.path;
+}
+
+/* Copies the target, since libmicrohttpd decodes it in its place when it comes back from here: for us, where r->target
+ * stays NULL when it is too long, and for the access log path and query. False without memory. */
+static bool keep_target(struct request *r, const char *uri)
+{
+    const char *path = target_split(uri).path;
+    size_t logged = 0, room;
+
+    r->raw = uri;
+    r->raw_bytes = strlen(uri);
+    if (r->server->config.access_log != NULL)
+        logged = strnlen(path, ACCESS_LOG_TARGET_BYTES_MAX) + 1;
+    /* As it came, decoded, and decoded once more in segments and arguments. */
+    if (r->raw_bytes <= r->server->rules.target_bytes_max)
+        r->text_bytes = 3 * (r->raw_bytes + 1) + target_arguments_bytes(0) + 1;
+    room = r->text_bytes + logged;
+    r->text = room <= sizeof(r->own_text) ? r->own_text : malloc(room);
+    if (r->text == NULL)
+        return false;
+    if (r->text_bytes > 0)
+        take_apart(r, uri);
+    if (logged > 0)
+        r->logged_target = keep_text(r->text + r->text_bytes, path, logged - 1);
     return true;
 }
 
@@ -161,6 +182,8 @@ static void respond_not_allowed(struct request *r, unsigned allowed)
     else
         respond_problem(r, PROBLEM_METHOD_NOT_ALLOWED, NULL, "Use one of the methods %s.", allow);
     respond_header(r, "Allow", allow);
+    if (r->method == HTTP_OPTIONS)
+        access_preflight(r->server->access, r, allow);
 }
 
 /* No route serves this path with this method: OPTIONS, a file, 405 or 404. */
@@ -178,7 +201,7 @@ static void answer_unrouted(struct request *r)
         respond_not_allowed(r, r->allowed);
     else if (files != NULL && reads && has_body(r) && static_exists(files, r))
         respond_too_large(r);
-    else if (cache != NULL && reads && static_answer(cache, r))
+    else if (cache != NULL && reads && !has_body(r) && static_answer(cache, r))
         return;
     else if (files != NULL && !reads && static_exists(files, r))
         respond_not_allowed(r, of_files);
@@ -285,10 +308,19 @@ static void admit(struct request *r)
     else if (has_body(r) && is_encoded(r))
         respond_problem(r, PROBLEM_UNSUPPORTED_MEDIA_TYPE, NULL,
                         "Send the body without Content-Encoding: none is known here.");
-    else if (has_body(r) && !r->is_chunked && !take_from_budget(r, r->content_length))
-        return;
     else if (r->route->begin != NULL)
         r->route->begin(r);
+    if (has_body(r) && !r->is_chunked && !request_is_answered(r))
+        (void)take_from_budget(r, r->content_length);
+}
+
+/* The answer may be gone when the line is written. */
+static void note_job(struct request *r)
+{
+    const char *job = MHD_get_response_header(r->response, "Prong-Job");
+
+    if (job != NULL)
+        (void)snprintf(r->job.text, sizeof(r->job.text), "%s", job);
 }
 
 static enum MHD_Result deliver(struct request *r)
@@ -304,6 +336,8 @@ static enum MHD_Result deliver(struct request *r)
         rc = MHD_queue_response(r->connection, r->status, r->server->failure);
     } else {
         response_complete(r, closing);
+        if (r->server->config.access_log != NULL)
+            note_job(r);
         rc = MHD_queue_response(r->connection, r->status, r->response);
         MHD_destroy_response(r->response);
         r->response = NULL;
@@ -323,6 +357,8 @@ static bool is_due(const struct request *r)
 static enum MHD_Result begin(struct request *r, const char *method, const char *version)
 {
     r->begun = true;
+    r->method_text = method;
+    r->version_text = version;
     seat_enter_flight();
     if (!judge_head(r, method, version))
         return deliver(r);
@@ -397,24 +433,41 @@ static enum MHD_Result finish(struct request *r)
     return deliver(r);
 }
 
-enum MHD_Result serve_call(void *server, struct MHD_Connection *connection, const char *url,
-                           const char *method, const char *version, const char *data,
-                           size_t *data_bytes, void **context)
+static enum MHD_Result go_on(struct request *r, const char *method, const char *version,
+                             const char *data, size_t *data_bytes)
 {
-    struct request *r = *context;
     size_t bytes = *data_bytes;
 
-    (void)server;
-    (void)connection;
-    (void)url;
-    if (r == NULL)
-        return MHD_NO;
     if (!r->begun)
         return begin(r, method, version);
     if (bytes == 0)
         return finish(r);
     *data_bytes = 0;
     return take_body(r, data, bytes);
+}
+
+/* Until log_about(NULL), what this thread logs is about this request; its id may come later. */
+static void log_about(const struct request *r)
+{
+    log_context(r == NULL ? NULL : r->id.text, r == NULL ? NULL : r->trace + TRACE_ID_AT);
+}
+
+enum MHD_Result serve_call(void *server, struct MHD_Connection *connection, const char *url,
+                           const char *method, const char *version, const char *data,
+                           size_t *data_bytes, void **context)
+{
+    struct request *r = *context;
+    enum MHD_Result rc;
+
+    (void)server;
+    (void)connection;
+    (void)url;
+    if (r == NULL)
+        return MHD_NO;
+    log_about(r);
+    rc = go_on(r, method, version, data, data_bytes);
+    log_about(NULL);
+    return rc;
 }
 
 static void count(const struct request *r, uint64_t now_ns)
@@ -425,7 +478,7 @@ static void count(const struct request *r, uint64_t now_ns)
 
     if (r->route != NULL)
         label = s->route_labels[r->route - s->config.router.routes];
-    else if (r->file != NULL)
+    else if (r->is_file)
         label = s->static_label;
     if (r->queued)
         metrics_http(label, r->status, ns);
@@ -447,6 +500,7 @@ void serve_complete(void *server, struct MHD_Connection *connection, void **cont
     if (r == NULL)
         return;
     *context = NULL;
+    log_about(r);
     if (r->release != NULL)
         r->release(r);
     if (r->response != NULL)
@@ -459,5 +513,6 @@ void serve_complete(void *server, struct MHD_Connection *connection, void **cont
     deadline_idle(&r->peer->deadline, now_ns);
     if (r->begun)
         seat_leave_flight(server);
+    log_about(NULL);
     seat_request_give(r);
 }

@@ -16,6 +16,7 @@
 #include "http/gate.h"
 #include "http/server.h"
 #include "http/static.h"
+#include "http/tls.h"
 
 /* What of the metric is labelled with. */
 enum refused { REFUSED_CONNECTIONS, REFUSED_REQUESTS, REFUSED_BODIES, REFUSED_COUNT };
@@ -36,6 +37,7 @@ struct server {
     struct clients *clients;
     struct deadlines *deadlines;
     struct access *access;
+    struct tls tls;
     struct gate_rules rules;
     int refused_labels[REFUSED_COUNT];
     _Atomic uint64_t body_bytes; /* of all bodies in flight */

@@ -17,6 +17,7 @@
 #include "http/seat.h"
 #include "http/selftest.h"
 #include "http/serve.h"
+#include "http/tls.h"
 #include "state/metrics.h"
 
 enum {
@@ -44,7 +45,8 @@ static void log_library(void *arg, const char *format, va_list args)
     n = strcspn(text, "\n");
     text[n] = '\0';
     /* What any client can cause by leaving or by sending rubbish is no news. */
-    log_write(strcasestr(text, "closing connection") != NULL || strncmp(text, "Failed to", 9) == 0
+    log_write(strcasestr(text, "closing connection") != NULL ||
+                      strncmp(text, "Failed to", 9) == 0 || strstr(text, "handshake") != NULL
                   ? LOG_DEBUG
                   : LOG_WARNING,
               "libmicrohttpd: %s", text);
@@ -65,6 +67,9 @@ static void *as_pointer(void (*function)(void))
 
 static int start_daemon(struct server *s, struct err *err)
 {
+    const unsigned flags =
+        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC | MHD_USE_ERROR_LOG;
+    static char priorities[] = TLS_PRIORITIES; /* not const, as libmicrohttpd's options are */
     struct MHD_OptionItem options[OPTIONS_MAX];
     size_t n = 0;
 
@@ -78,14 +83,19 @@ static int start_daemon(struct server *s, struct err *err)
     n += head_options(&s->rules, options + n);
     if (s->config.threads > 1)
         OPTION(THREAD_POOL_SIZE, s->config.threads, NULL);
+    if (tls_is_on(&s->tls)) {
+        OPTION(HTTPS_MEM_CERT, 0, s->tls.cert);
+        OPTION(HTTPS_MEM_KEY, 0, s->tls.key);
+        OPTION(HTTPS_PRIORITIES, 0, priorities);
+    }
     OPTION(END, 0, NULL);
 #undef OPTION
     CHECK(n <= OPTIONS_MAX);
     MHD_set_panic_func(panic, NULL);
-    s->daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME |
-                                     MHD_USE_ITC | MHD_USE_ERROR_LOG,
-                                 0, connection_admit, s, serve_call, s, MHD_OPTION_EXTERNAL_LOGGER,
+    s->daemon = MHD_start_daemon(flags | (tls_is_on(&s->tls) ? MHD_USE_TLS : 0), 0,
+                                 connection_admit, s, serve_call, s, MHD_OPTION_EXTERNAL_LOGGER,
                                  log_library, NULL, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
+    tls_wipe_key(&s->tls);
     if (s->daemon == NULL)
         return err_set(err, -EIO, "libmicrohttpd does not start on %s", s->url);
     return 0;
@@ -160,6 +170,7 @@ static struct server *server_free(struct server *s)
 {
     seats_free(s->seats);
     (void)access_free(s->access);
+    tls_release(&s->tls);
     (void)deadlines_free(s->deadlines);
     (void)clients_free(s->clients);
     (void)static_files_free(s->files);
@@ -179,8 +190,6 @@ static struct server *server_free(struct server *s)
 static int prepare_guards(struct server *s, struct err *err)
 {
     const struct server_config *c = &s->config;
-    const struct access_config access = {
-        .listen = c->listen, .hosts = c->hosts, .origins = c->origins, .token_file = c->token_file};
     int rc;
 
     gate_rules_init(&s->rules, gate_knows_layout(MHD_get_version()), c->target_bytes_max,
@@ -189,9 +198,36 @@ static int prepare_guards(struct server *s, struct err *err)
     if (s->clients == NULL)
         return err_set(err, -ENOMEM, "no memory for the HTTP server");
     rc = selftest_run(err);
+    return rc < 0 ? rc : deadlines_new(&s->deadlines, &c->slow, err);
+}
+
+/* The socket knows nothing of TLS. */
+static void say_https(struct server *s)
+{
+    char url[sizeof(s->url)];
+
+    (void)snprintf(url, sizeof(url), "https%s", s->url + strlen("http"));
+    memcpy(s->url, url, sizeof(url));
+}
+
+static int open_door(struct server *s, struct err *err)
+{
+    const struct server_config *c = &s->config;
+    struct access_config access = {.url = s->url,
+                                   .listen = c->listen,
+                                   .hosts = c->hosts,
+                                   .origins = c->origins,
+                                   .token_file = c->token_file};
+    int rc = tls_read(&s->tls, c->tls_cert, c->tls_key, err);
+
     if (rc == 0)
-        rc = deadlines_new(&s->deadlines, &c->slow, err);
-    return rc < 0 ? rc : access_new(&s->access, &access, err);
+        rc = listen_open(c->listen, c->insecure || c->token_file != NULL, &s->listen_fd, s->url,
+                         sizeof(s->url), err);
+    if (rc < 0)
+        return rc;
+    if (tls_is_on(&s->tls))
+        say_https(s);
+    return access_new(&s->access, &access, err);
 }
 
 static int prepare(struct server *s, struct err *err)
@@ -209,8 +245,7 @@ static int prepare(struct server *s, struct err *err)
         return err_set(err, -ENOMEM, "no memory for the HTTP server");
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, s->quiet_fds) < 0)
         return err_set(err, -errno, "no socket for the HTTP server: %s", strerror(errno));
-    rc = listen_open(s->config.listen, s->config.insecure, &s->listen_fd, s->url, sizeof(s->url),
-                     err);
+    rc = open_door(s, err);
     if (rc < 0)
         return rc;
     (void)signal(SIGPIPE, SIG_IGN); /* a client that leaves is not worth a process */

@@ -15,7 +15,7 @@ struct server;
 
 struct server_config {
     const char *listen;         /* "127.0.0.1:8080", "[::1]:0", "localhost:8080" */
-    bool insecure;              /* other than loopback is refused without this */
+    bool insecure;              /* other than loopback is refused without this or a token */
     unsigned threads;           /* of the pool */
     unsigned connections;       /* at most at once */
     const char *www;            /* directory of static files; NULL: none */
@@ -33,7 +33,7 @@ struct server_config {
 /* Opens the socket and serves. The config's strings must live as long as the server. */
 int server_start(struct server **ret, const struct server_config *config, struct err *err);
 
-/* "http://127.0.0.1:8080", the true port. */
+/* "http://127.0.0.1:8080", the true port; https with TLS. */
 const char *server_url(const struct server *s);
 
 /* From now on new requests are refused with 503, connections are closed after their answer, and the

@@ -1,76 +1,46 @@
 #include "http/static.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/openat2.h>
-#include <microhttpd.h>
+#include <stdatomic.h>
 #include <string.h>
-#include <strings.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
 
 #include "base/clock.h"
 #include "base/hash.h"
-#include "http/response.h"
+#include "http/static_file.h"
+#include "http/static_look.h"
 #include "http/static_name.h"
+#include "http/static_redirect.h"
 
 enum {
     WAYS = 4, /* a path may be kept in any slot of its set */
-    SETS = STATIC_CACHED_FILES_MAX / WAYS,
-    DATE_BYTES = 32,
-    ETAG_BYTES = 40,
-};
-
-/* A file as it was when we looked. */
-struct version {
-    dev_t device;
-    ino_t inode;
-    off_t bytes;
-    struct timespec modified;
-};
-
-struct static_file {
-    char *path; /* of the request */
-    struct version version;
-    char etag[ETAG_BYTES];
-    struct MHD_Response *ok, *not_modified;
-    uint64_t checked_ns;
+    SETS = STATIC_KEPT_PATHS / WAYS,
 };
 
 struct static_files {
     int directory;
+    _Atomic unsigned kept_fds; /* of all caches */
+};
+
+struct entry {
+    char *path; /* of the request */
+    struct static_forms forms;
+    struct static_file *files[STATIC_ENCODING_COUNT]; /* NULL until it is asked for */
+    uint64_t checked_ns;
 };
 
 struct static_cache {
-    const struct static_files *files;
+    struct static_files *files;
     struct hash_key key; /* clients do not know it, so they cannot choose what falls into one set */
-    struct static_file *slots[SETS][WAYS];
+    struct entry *slots[SETS][WAYS];
 };
-
-static int open_beneath(int directory, const char *name)
-{
-    const struct open_how how = {
-        .flags = O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC,
-        .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
-    };
-    long fd = syscall(SYS_openat2, directory, name, &how, sizeof(how));
-
-    return fd < 0 ? -errno : (int)fd;
-}
 
 int static_files_new(struct static_files **ret, const char *directory, struct err *err)
 {
-    CLEANUP_FD int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    CLEANUP_FD int fd = static_open_directory(directory, err);
     struct static_files *files;
-    int probe;
 
     if (fd < 0)
-        return err_set(err, -errno, "cannot open the directory %s: %s", directory, strerror(errno));
-    probe = open_beneath(fd, ".");
-    if (probe < 0)
-        return err_set(err, probe, "cannot serve files from %s: openat2 failed: %s", directory,
-                       strerror(-probe));
-    (void)close(probe);
+        return fd;
     files = calloc(1, sizeof(*files));
     if (files == NULL)
         return err_set(err, -ENOMEM, "no memory for the files of %s", directory);
@@ -88,20 +58,39 @@ struct static_files *static_files_free(struct static_files *files)
     return NULL;
 }
 
-static struct static_file *file_free(struct static_file *file)
+static void drop_file(struct static_cache *cache, struct static_file *file)
 {
-    if (file == NULL)
+    if (file != NULL && file->fd >= 0)
+        atomic_fetch_sub(&cache->files->kept_fds, 1);
+    (void)static_file_free(file);
+}
+
+static struct entry *entry_free(struct static_cache *cache, struct entry *entry)
+{
+    if (entry == NULL)
         return NULL;
-    if (file->ok != NULL)
-        MHD_destroy_response(file->ok);
-    if (file->not_modified != NULL)
-        MHD_destroy_response(file->not_modified);
-    free(file->path);
-    free(file);
+    for (int i = 0; i < STATIC_ENCODING_COUNT; i++)
+        drop_file(cache, entry->files[i]);
+    free(entry->path);
+    free(entry);
     return NULL;
 }
 
-struct static_cache *static_cache_new(const struct static_files *files)
+static struct entry *entry_new(const char *path, const struct static_forms *forms)
+{
+    struct entry *entry = calloc(1, sizeof(*entry));
+
+    if (entry == NULL)
+        return NULL;
+    entry->forms = *forms;
+    entry->path = strdup(path);
+    if (entry->path != NULL)
+        return entry;
+    free(entry);
+    return NULL;
+}
+
+struct static_cache *static_cache_new(struct static_files *files)
 {
     struct static_cache *cache = calloc(1, sizeof(*cache));
 
@@ -118,140 +107,103 @@ struct static_cache *static_cache_free(struct static_cache *cache)
         return NULL;
     for (size_t i = 0; i < SETS; i++) {
         for (size_t j = 0; j < WAYS; j++)
-            (void)file_free(cache->slots[i][j]);
+            (void)entry_free(cache, cache->slots[i][j]);
     }
     free(cache);
     return NULL;
 }
 
-struct MHD_Response *static_file_response(const struct static_file *file, unsigned status)
-{
-    return status == 304 ? file->not_modified : file->ok;
-}
-
-/* Opens the file that a path names; the name it was found under goes to `name`. */
-static int open_path(const struct static_files *files, const struct request *r,
-                     char name[STATIC_NAME_BYTES], struct stat *ret_stat)
-{
-    for (unsigned i = 0; static_name(r->path, r->target, i, name); i++) {
-        CLEANUP_FD int fd = open_beneath(files->directory, name);
-        if (fd >= 0 && fstat(fd, ret_stat) == 0 && S_ISREG(ret_stat->st_mode))
-            return take_fd(&fd);
-    }
-    return -ENOENT;
-}
-
 bool static_exists(const struct static_files *files, const struct request *r)
 {
-    char name[STATIC_NAME_BYTES];
-    struct stat st;
-    CLEANUP_FD int fd = open_path(files, r, name, &st);
+    CLEANUP_STATIC_LOOK struct static_look look;
 
-    return fd >= 0;
+    return static_look_at(files->directory, r, &look) == 0;
 }
 
-static struct version version_of(const struct stat *st)
+static enum static_encoding choose(struct request *r, const struct static_forms *forms)
 {
-    return (struct version) {
-        .device = st->st_dev, .inode = st->st_ino, .bytes = st->st_size, .modified = st->st_mtim};
+    if (!static_forms_are_many(forms))
+        return STATIC_IDENTITY;
+    return static_encoding_choose(request_header(r, HEADER_ACCEPT_ENCODING), forms->present);
 }
 
-static bool is_same(const struct version *a, const struct version *b)
+static struct static_file *load(struct static_look *look, enum static_encoding encoding)
 {
-    return a->device == b->device && a->inode == b->inode && a->bytes == b->bytes &&
-           a->modified.tv_sec == b->modified.tv_sec && a->modified.tv_nsec == b->modified.tv_nsec;
+    const struct static_type *type = static_type(look->name);
+    const struct static_traits traits = {
+        .type = type,
+        .is_immutable = type->policy != STATIC_PAGE && static_name_has_hash(look->name),
+        .is_negotiated = static_forms_are_many(&look->forms),
+        .is_date_unique = static_form_has_own_date(&look->forms, encoding),
+    };
+
+    return static_file_new(take_fd(&look->fds[encoding]), &look->forms.versions[encoding], encoding,
+                           &traits);
 }
 
-static void write_etag(char out[ETAG_BYTES], const struct version *v)
+/* Whether the file may be kept; if so, its descriptor is counted. */
+static bool may_keep(struct static_cache *cache, const struct static_file *file)
 {
-    (void)snprintf(out, ETAG_BYTES, "\"%llx-%llx\"",
-                   (unsigned long long)clock_from_timespec(v->modified),
-                   (unsigned long long)v->bytes);
+    if (file->fd < 0 || atomic_fetch_add(&cache->files->kept_fds, 1) < STATIC_KEPT_FDS)
+        return true;
+    atomic_fetch_sub(&cache->files->kept_fds, 1);
+    return false;
 }
 
-/* What all answers about one version have in common. */
-static bool add_validators(struct MHD_Response *response, const struct version *v)
+/* Answers with the form that the client likes best; it is loaded if it is not kept yet. */
+static void answer_form(struct static_cache *cache, struct entry *entry, struct static_look *look,
+                        struct request *r)
 {
-    char etag[ETAG_BYTES], date[DATE_BYTES];
-    struct tm tm;
+    enum static_encoding encoding = choose(r, &entry->forms);
+    struct static_file *file = entry->files[encoding];
 
-    write_etag(etag, v);
-    if (gmtime_r(&v->modified.tv_sec, &tm) == NULL)
-        return false;
-    (void)strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S GMT", &tm);
-    return MHD_add_response_header(response, "ETag", etag) == MHD_YES &&
-           MHD_add_response_header(response, "Last-Modified", date) == MHD_YES &&
-           MHD_add_response_header(response, "Cache-Control", "no-cache") == MHD_YES;
-}
-
-static bool add_type(struct MHD_Response *response, const char *name)
-{
-    const char *type = static_type(name);
-
-    if (strncmp(type, "text/html", 9) == 0 &&
-        (MHD_add_response_header(
-             response, "Content-Security-Policy",
-             "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
-             "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'") ==
-             MHD_NO ||
-         MHD_add_response_header(response, "Referrer-Policy", "no-referrer") == MHD_NO))
-        return false;
-    return MHD_add_response_header(response, "Content-Type", type) == MHD_YES &&
-           MHD_add_response_header(response, "X-Content-Type-Options", "nosniff") == MHD_YES;
-}
-
-static char *read_all(int fd, size_t bytes)
-{
-    CLEANUP_FREE char *data = malloc(bytes + 1);
-    size_t done = 0;
-
-    while (data != NULL && done < bytes) {
-        ssize_t n = pread(fd, data + done, bytes - done, (off_t)done);
-        if (n <= 0)
-            return NULL;
-        done += (size_t)n;
+    if (file == NULL) {
+        file = load(look, encoding);
+        if (file == NULL) {
+            static_respond_shortage(r);
+            return;
+        }
+        if (!may_keep(cache, file)) {
+            static_file_answer_once(file, r);
+            return;
+        }
+        entry->files[encoding] = file;
     }
-    return take_ptr(data);
+    static_file_answer(file, r);
 }
 
-static struct MHD_Response *response_of(int fd, const struct version *v)
+/* Answers with what is kept, without a look at the disk, if the form that the client likes best is. */
+static bool answer_kept(struct request *r, const struct entry *entry)
 {
-    char *data = read_all(fd, (size_t)v->bytes);
-    struct MHD_Response *response;
-
-    if (data == NULL)
-        return NULL;
-    response = MHD_create_response_from_buffer((size_t)v->bytes, data, MHD_RESPMEM_MUST_FREE);
-    if (response == NULL)
-        free(data);
-    return response;
-}
-
-/* NULL when there is no memory or the file cannot be read. */
-static struct static_file *file_new(const char *path, int fd, const struct version *v,
-                                    const char *name, uint64_t now_ns)
-{
-    struct static_file *file = calloc(1, sizeof(*file));
+    const struct static_file *file = entry->files[choose(r, &entry->forms)];
 
     if (file == NULL)
-        return NULL;
-    file->version = *v;
-    file->checked_ns = now_ns;
-    write_etag(file->etag, v);
-    file->path = strdup(path);
-    file->ok = response_of(fd, v);
-    file->not_modified = MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
-    if (file->path != NULL && file->ok != NULL && file->not_modified != NULL &&
-        add_type(file->ok, name) && add_validators(file->ok, v) &&
-        add_validators(file->not_modified, v))
-        return file;
-    return file_free(file);
+        return false;
+    static_file_answer(file, r);
+    return true;
+}
+
+/* False when the path is not one of a directory that has an index. */
+static bool redirect(const struct static_files *files, struct request *r)
+{
+    char name[STATIC_NAME_BYTES];
+    struct static_version version;
+    CLEANUP_FD int fd = -1;
+
+    if (snprintf(name, sizeof(name), "%s/index.html", r->path + 1) >= (int)sizeof(name))
+        return false;
+    fd = static_open(files->directory, name, &version);
+    if (static_is_shortage(fd))
+        static_respond_shortage(r);
+    else if (fd >= 0)
+        static_redirect(r);
+    return fd >= 0 || static_is_shortage(fd);
 }
 
 /* Where the path is kept; if it is not, where nothing is; else where the one is that was looked at first. */
-static struct static_file **slot_of(struct static_cache *cache, const char *path)
+static struct entry **slot_of(struct static_cache *cache, const char *path)
 {
-    struct static_file **set = cache->slots[hash_bytes(cache->key, path, strlen(path)) % SETS];
+    struct entry **set = cache->slots[hash_bytes(cache->key, path, strlen(path)) % SETS];
     size_t place = 0;
 
     for (size_t i = 0; i < WAYS; i++) {
@@ -263,85 +215,48 @@ static struct static_file **slot_of(struct static_cache *cache, const char *path
     return &set[place];
 }
 
-static bool is_not_modified(struct request *r, const struct version *v, const char *etag)
+/* Looks at the disk, and keeps what is there. `is_kept`: the slot is this path's. */
+static bool answer_from_disk(struct static_cache *cache, struct request *r, struct entry **slot,
+                             bool is_kept)
 {
-    const char *wanted = request_header(r, HEADER_IF_NONE_MATCH);
-    const char *since;
+    CLEANUP_STATIC_LOOK struct static_look look;
+    int rc = static_look_at(cache->files->directory, r, &look);
 
-    if (wanted != NULL)
-        return static_etag_matches(wanted, etag);
-    since = request_header(r, HEADER_IF_MODIFIED_SINCE);
-    return since != NULL && static_is_not_after(v->modified.tv_sec, since);
-}
-
-static void give(struct request *r, const struct static_file *file)
-{
-    r->file = file;
-    r->status = is_not_modified(r, &file->version, file->etag) ? 304 : 200;
-}
-
-/* A file too large to keep, sent from the page cache. Takes the fd. */
-static void answer_large(struct request *r, int fd, const struct version *v, const char *name)
-{
-    char etag[ETAG_BYTES];
-
-    write_etag(etag, v);
-    if (is_not_modified(r, v, etag)) {
-        (void)close(fd);
-        respond_empty(r, 304);
-    } else {
-        r->response = MHD_create_response_from_fd64((uint64_t)v->bytes, fd);
-        r->status = 200;
-        if (r->response == NULL)
-            (void)close(fd);
-    }
-    if (r->response != NULL &&
-        (!add_validators(r->response, v) || (r->status == 200 && !add_type(r->response, name)))) {
-        MHD_destroy_response(r->response);
-        r->response = NULL;
-    }
-}
-
-/* Looks at the file, and keeps it if it is new and small. */
-static bool answer_from_disk(const struct static_files *files, struct request *r,
-                             struct static_file **slot, bool is_kept)
-{
-    char name[STATIC_NAME_BYTES];
-    struct stat st;
-    CLEANUP_FD int fd = open_path(files, r, name, &st);
-    struct version v = fd < 0 ? (struct version) {.bytes = 0} : version_of(&st);
-
-    if (fd >= 0 && is_kept && is_same(&(*slot)->version, &v)) {
-        (*slot)->checked_ns = r->start_ns;
-        give(r, *slot);
+    if (static_is_shortage(rc)) {
+        if (!is_kept || !answer_kept(r, *slot))
+            static_respond_shortage(r);
         return true;
     }
-    if (is_kept)
-        *slot = file_free(*slot);
-    if (fd < 0)
-        return false;
-    if (v.bytes > STATIC_CACHED_BYTES_MAX) {
-        answer_large(r, take_fd(&fd), &v, name);
+    if (rc < 0) {
+        if (is_kept)
+            *slot = entry_free(cache, *slot);
+        return rc == -EISDIR && redirect(cache->files, r);
+    }
+    if (!is_kept || !static_forms_equal(&(*slot)->forms, &look.forms)) {
+        (void)entry_free(cache, *slot);
+        *slot = entry_new(r->path, &look.forms);
+    }
+    if (*slot == NULL) {
+        static_respond_shortage(r);
         return true;
     }
-    (void)file_free(*slot);
-    *slot = file_new(r->path, fd, &v, name, r->start_ns);
-    if (*slot != NULL)
-        give(r, *slot);
+    (*slot)->checked_ns = r->start_ns;
+    answer_form(cache, *slot, &look, r);
     return true;
+}
+
+static bool answer(struct static_cache *cache, struct request *r)
+{
+    struct entry **slot = slot_of(cache, r->path);
+    bool is_kept = *slot != NULL && strcmp((*slot)->path, r->path) == 0;
+
+    if (is_kept && r->start_ns < (*slot)->checked_ns + CLOCK_NS_PER_S && answer_kept(r, *slot))
+        return true;
+    return answer_from_disk(cache, r, slot, is_kept);
 }
 
 bool static_answer(struct static_cache *cache, struct request *r)
 {
-    struct static_file **slot;
-    bool is_kept;
-
-    if (!static_path_is_plain(r->target))
-        return false;
-    slot = slot_of(cache, r->path);
-    is_kept = *slot != NULL && strcmp((*slot)->path, r->path) == 0;
-    if (!is_kept || r->start_ns >= (*slot)->checked_ns + CLOCK_NS_PER_S)
-        return answer_from_disk(cache->files, r, slot, is_kept);
-    give(r, *slot);
-    return true;
+    r->is_file = static_path_is_plain(r->target) && answer(cache, r);
+    return r->is_file;
 }

@@ -1,39 +1,7 @@
 #include "http/static_name.h"
 
+#include <stdio.h>
 #include <string.h>
-#include <strings.h>
-
-#include "base/check.h"
-
-static const struct {
-    const char *ending, *type;
-} types[] = {
-    {".html", "text/html; charset=utf-8"},
-    {".css", "text/css; charset=utf-8"},
-    {".js", "text/javascript; charset=utf-8"},
-    {".mjs", "text/javascript; charset=utf-8"},
-    {".json", "application/json"},
-    {".txt", "text/plain; charset=utf-8"},
-    {".md", "text/markdown; charset=utf-8"},
-    {".svg", "image/svg+xml"},
-    {".png", "image/png"},
-    {".jpg", "image/jpeg"},
-    {".webp", "image/webp"},
-    {".ico", "image/vnd.microsoft.icon"},
-    {".woff2", "font/woff2"},
-    {".webmanifest", "application/manifest+json"},
-};
-
-const char *static_type(const char *name)
-{
-    const char *ending = strrchr(name, '.');
-
-    for (size_t i = 0; ending != NULL && i < ARRAY_SIZE(types); i++) {
-        if (strcasecmp(ending, types[i].ending) == 0)
-            return types[i].type;
-    }
-    return "application/octet-stream";
-}
 
 bool static_path_is_plain(const char *target)
 {
@@ -70,25 +38,28 @@ bool static_name(const char *path, const char *target, unsigned i, char out[STAT
     return snprintf(out, STATIC_NAME_BYTES, "%s%s", path + 1, ending) < STATIC_NAME_BYTES;
 }
 
-bool static_etag_matches(const char *if_none_match, const char *etag)
+/* Of n digits: as many as hashes are cut to, and neither a number nor a word. */
+static bool is_hash(const char *digits, size_t n)
 {
-    size_t bytes = strlen(etag);
+    bool has_letter = strcspn(digits, "abcdef") < n;
+    bool has_figure = strcspn(digits, "0123456789") < n;
 
-    for (const char *p = if_none_match; *p != '\0';) {
-        p += strspn(p, ", \t");
-        if (strncmp(p, "W/", 2) == 0)
-            p += 2;
-        if (*p == '*' || strncmp(p, etag, bytes) == 0)
-            return true;
-        p += strcspn(p, ",");
-    }
-    return false;
+    return has_letter && has_figure &&
+           (n == 8 || n == 16 || n == 20 || n == 32 || n == 40 || n == 64);
 }
 
-bool static_is_not_after(time_t modified, const char *http_date)
+bool static_name_has_hash(const char *name)
 {
-    struct tm tm = {.tm_sec = 0};
-    const char *end = strptime(http_date, "%a, %d %b %Y %H:%M:%S GMT", &tm);
+    const char *slash = strrchr(name, '/');
+    const char *part = slash == NULL ? name : slash + 1;
 
-    return end != NULL && *end == '\0' && modified <= timegm(&tm);
+    for (;;) {
+        size_t n = strspn(part, "0123456789abcdef");
+        if (part[n] == '.' && is_hash(part, n))
+            return true;
+        part += strcspn(part, ".-_");
+        if (*part == '\0')
+            return false;
+        part++;
+    }
 }

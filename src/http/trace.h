@@ -7,7 +7,10 @@
 
 #include <stdbool.h>
 
-enum { TRACE_BYTES = 56, TRACE_ID_BYTES = 33 };
+enum {
+    TRACE_BYTES = 56,
+    TRACE_ID_AT = 3, /* where in it the trace id begins: 32 digits */
+};
 
 /* "00-<trace id>-<span id>-<flags>" with a new span id, from what the client sent. False when that is none. */
 bool trace_continue(const char *traceparent, char out[TRACE_BYTES]);

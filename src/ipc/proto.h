@@ -166,7 +166,8 @@ struct proto_task {
     uint8_t wants_parts;
     uint8_t reserved[5];
     char job[ID_TEXT_BYTES + 3]; /* for log lines */
-    uint8_t padding[44];
+    char trace_id[33];           /* … and this, "" without one */
+    uint8_t padding[11];
 };
 
 enum proto_answer_kind {

@@ -86,6 +86,7 @@ struct job {
     void *run_memory; /* what that was kept in; freed with the job, by the thread that made both */
 
     /* Not cleared by job_new but for their first byte. */
+    char trace_id[33]; /* of its client's trace, for log lines; the submitter's to set */
     char media_type[128];
     char text[1025]; /* JOB_FAILED, some refusals: one sentence */
 };

@@ -18,14 +18,16 @@ extern char **environ;
 static int spawn(const struct pool *p, int socket, int *ret_pid)
 {
     char parent[24];
-    char *argv[] = {(char *)(uintptr_t)p->config.zygote,
-                    (char *)(uintptr_t)p->config.kernels,
-                    (char *)(uintptr_t)p->config.log_level,
-                    (char *)(uintptr_t) "--parent",
-                    parent,
-                    p->config.enable_fault_kernel ? (char *)(uintptr_t) "--enable-fault-kernel"
-                                                  : NULL,
-                    NULL};
+    char *argv[] = {
+        (char *)(uintptr_t)p->config.zygote,
+        (char *)(uintptr_t)p->config.kernels,
+        (char *)(uintptr_t)p->config.log_level,
+        (char *)(uintptr_t) "--parent",
+        parent,
+        (char *)(uintptr_t) "--log-format",
+        (char *)(uintptr_t)(p->config.log_format == NULL ? "auto" : p->config.log_format),
+        p->config.enable_fault_kernel ? (char *)(uintptr_t) "--enable-fault-kernel" : NULL,
+        NULL};
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
     sigset_t all, none;

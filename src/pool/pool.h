@@ -38,6 +38,7 @@ struct pool_config {
     const char *zygote;  /* path of the executable */
     const char *kernels; /* directory */
     const char *log_level;
+    const char *log_format; /* NULL: as auto */
     bool enable_fault_kernel;
     unsigned workers[POOL_KIND_COUNT];
     size_t result_bytes_max; /* of one task */
@@ -118,6 +119,7 @@ struct pool_task {
     bool wants_parts;
     enum prong_input input_kind;
     const struct id *job;
+    const char *trace_id; /* 32 digits for log lines, what follows is ignored; "" or NULL: none */
     struct pool_part input, params;
     struct slab *input_slab; /* when the input is in one */
     const struct pool_part *parts;

@@ -131,6 +131,8 @@ static void begin(struct letter *l, const struct pool_task *t)
         .wants_parts = t->wants_parts,
     };
     memcpy(l->frame.job, t->job->text, sizeof(t->job->text));
+    if (t->trace_id != NULL && t->trace_id[0] != '\0')
+        memcpy(l->frame.trace_id, t->trace_id, sizeof(l->frame.trace_id) - 1);
     l->out->bytes = sizeof(l->frame);
     l->inline_left = PROTO_INLINE_MAX;
 }

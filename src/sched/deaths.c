@@ -48,6 +48,13 @@ static void retry(struct sched *s, struct run *run, const struct task *t)
         dispatch_queue(s, run);
 }
 
+/* What is logged until it is called anew is about this job. A request's job has the request's id. */
+static void log_about(const struct job *job)
+{
+    log_context(job == NULL ? NULL : job->id.text, job == NULL ? NULL : job->trace_id);
+    log_context_job(job == NULL ? NULL : job->id.text);
+}
+
 static void remember(struct sched *s, struct run *run, const struct kernel *kernel)
 {
     uint64_t now_ns = clock_now_ns();
@@ -57,9 +64,11 @@ static void remember(struct sched *s, struct run *run, const struct kernel *kern
         return;
     if (run->fingerprint == 0)
         run->fingerprint = run_fingerprint(s, run->job);
+    log_about(run->job);
     if (retry_poison_add(&s->poison, &s->config.retry, run->fingerprint, now_ns))
         log_warning("an input of kernel %s has killed %u workers and is refused from now on",
                     kernel->about->name, s->config.retry.poison_deaths);
+    log_about(NULL);
     atomic_store(&s->has_poison, true);
 }
 
@@ -130,8 +139,10 @@ static void log_death(const struct pool_event *event, const struct task *t)
 {
     int status = event->exited.status;
     const char *kernel = t == NULL ? "no kernel" : t->kernel->about->name;
-    const char *job = t == NULL || t->run == NULL ? "none" : t->run->job->id.text;
+    const struct job *about = t == NULL || t->run == NULL ? NULL : t->run->job;
+    const char *job = about == NULL ? "none" : about->id.text;
 
+    log_about(about);
     if (WIFSIGNALED(status))
         log_warning("worker %d died by SIG%s%s; it ran %s, job %s", event->exited.pid,
                     sigabbrev_np(WTERMSIG(status)),
@@ -142,6 +153,7 @@ static void log_death(const struct pool_event *event, const struct task *t)
     else
         log_warning("worker %d exited with code %d; it ran %s, job %s", event->exited.pid,
                     WEXITSTATUS(status), kernel, job);
+    log_about(NULL);
 }
 
 static void settle_death(struct sched *s, struct task *t, const struct pool_event *event)

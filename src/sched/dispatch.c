@@ -126,6 +126,7 @@ static int make_order(struct sched *s, struct run *run, struct task *t, struct p
         .wants_parts = job->part != NULL,
         .input_kind = job->input_kind,
         .job = &job->id,
+        .trace_id = job->trace_id,
         .input = {.data = job->input, .bytes = job->input_bytes},
         .params = {.data = job->params, .bytes = job->params_bytes},
         .input_slab = job->slab,

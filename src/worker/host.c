@@ -207,7 +207,7 @@ static void host_log(struct prong_ctx *ctx, enum prong_log level, const char *fo
     va_start(args, format);
     (void)vsnprintf(text, sizeof(text), format, args);
     va_end(args);
-    log_write(level <= PRONG_LOG_ERROR ? levels[level] : LOG_ERROR, "%s %s: %s", order->frame->job,
+    log_write(level <= PRONG_LOG_ERROR ? levels[level] : LOG_ERROR, "%s: %s",
               order->kernel->kernel.name, text);
 }
 

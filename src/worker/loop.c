@@ -148,6 +148,13 @@ static bool is_cancelled_already(const struct worker *w)
            atomic_load_explicit(&w->control->cancel[f->inflight], memory_order_acquire) == f->task;
 }
 
+/* A request's job has the request's id. */
+static void log_about(const struct proto_task *f)
+{
+    log_context(f->job, f->trace_id);
+    log_context_job(f->job);
+}
+
 /* Runs and answers. The figures are taken before the answer is sent, which is when the task ends for prong; so
  * what it takes to send an answer and to receive the next task is counted to that next one. */
 static void run_order(struct worker *w, uint64_t start_ns, struct proto_answer *answer)
@@ -156,6 +163,7 @@ static void run_order(struct worker *w, uint64_t start_ns, struct proto_answer *
     struct run_result result;
 
     task_begin(&w->task, &w->order);
+    log_about(w->order.frame);
     result = run_task(&w->task);
     w->used = usage_now();
     answer->kind = (uint8_t)result.kind;
@@ -167,6 +175,8 @@ static void run_order(struct worker *w, uint64_t start_ns, struct proto_answer *
     answer_send(&w->channel, answer, result.kind == PROTO_ANSWER_RESULT ? w->task.media : "",
                 result.body);
     task_end(&w->task);
+    log_context(NULL, NULL);
+    log_context_job(NULL);
 }
 
 static void do_task(struct worker *w, size_t got, const int *fds, size_t fd_count,

@@ -25,13 +25,14 @@ enum { EXIT_USAGE = 64, EXIT_SYSTEM = 71 };
 #define SELFTEST_TIMEOUT_NS (5 * CLOCK_NS_PER_S)
 
 static const char usage[] = "Usage: prong-zygote KERNELS_DIR LOG_LEVEL [--parent PID] "
-                            "[--enable-fault-kernel]\n"
+                            "[--log-format FORMAT] [--enable-fault-kernel]\n"
                             "It is started by prong, with a socket on descriptor 3; to compute "
                             "something, run prong.\n";
 
 struct arguments {
     const char *kernels_dir;
     enum log_level log_level;
+    enum log_format log_format;
     pid_t parent; /* 0: not given */
     bool with_fault;
 };
@@ -52,6 +53,15 @@ static pid_t read_pid(const char *text)
     return (pid_t)pid;
 }
 
+static enum log_format read_format(const char *text)
+{
+    enum log_format format;
+
+    if (text == NULL || log_format_parse(text, &format) < 0)
+        refuse("--log-format takes auto, logfmt or json.");
+    return format;
+}
+
 static struct arguments read_arguments(int argc, char **argv)
 {
     struct arguments a = {0};
@@ -66,6 +76,8 @@ static struct arguments read_arguments(int argc, char **argv)
             a.with_fault = true;
         else if (strcmp(argv[i], "--parent") == 0)
             a.parent = read_pid(argv[++i]);
+        else if (strcmp(argv[i], "--log-format") == 0)
+            a.log_format = read_format(argv[++i]);
         else
             refuse("There is no such flag.");
     }
@@ -132,6 +144,7 @@ int main(int argc, char **argv)
     check_socket();
     bind_to_parent(a.parent);
     log_init("prong-zygote", a.log_level);
+    log_set_format(a.log_format);
     forbid_threads();
     config.reap_fd = reap_open();
     if (config.reap_fd < 0) {

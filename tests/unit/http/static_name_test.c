@@ -56,37 +56,51 @@ static void a_name_too_long_is_none(void **state)
     assert_false(static_name(path, path, 0, name));
 }
 
-static void types_follow_endings(void **state)
+static void a_hash_in_a_name_is_known(void **state)
 {
+    static const char *const hashed[] = {
+        "app.0f3a9c1e.js",
+        "app-0f3a9c1e.js",
+        "a/b/app_0f3a9c1e.css",
+        "0f3a9c1e.js",
+        "app.0f3a9c1e.min.js",
+        "app.0f3a9c1e.js.map",
+        "x.0123456789abcdef.woff2",
+        "0f3a9c1e0f3a9c1e0f3a.png",
+        "f.d41d8cd98f00b204e9800998ecf8427e.png",
+        "f-da39a3ee5e6b4b0d3255bfef95601890afd80709.png",
+        "f.e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855.png"};
+
     (void)state;
-    assert_string_equal(static_type("a/index.html"), "text/html; charset=utf-8");
-    assert_string_equal(static_type("APP.JS"), "text/javascript; charset=utf-8");
-    assert_string_equal(static_type("noending"), "application/octet-stream");
-    assert_string_equal(static_type("x.unknown"), "application/octet-stream");
+    for (size_t i = 0; i < ARRAY_SIZE(hashed); i++) {
+        if (!static_name_has_hash(hashed[i]))
+            fail_msg("%s has one", hashed[i]);
+    }
 }
 
-static void if_none_match_is_a_list(void **state)
+static void what_is_no_hash_is_not_taken_for_one(void **state)
 {
-    (void)state;
-    assert_true(static_etag_matches("\"a-1\"", "\"a-1\""));
-    assert_true(static_etag_matches("\"x\", W/\"a-1\"", "\"a-1\""));
-    assert_true(static_etag_matches("*", "\"a-1\""));
-    assert_false(static_etag_matches("\"a-11\"", "\"a-1\""));
-    assert_false(static_etag_matches("a-1", "\"a-1\""));
-    assert_false(static_etag_matches("", "\"a-1\""));
-    assert_false(static_etag_matches(",,W/", "\"a-1\""));
-}
+    static const char *const plain[] = {
+        "",
+        "app.js",
+        "uplot-1.6.31.min.js",
+        "report-20240131.csv",                       /* a date */
+        "deadbeef.txt",                              /* a word */
+        "x-3f2504e0-4f89-41d3-9a0c-0305e82c3301.js", /* a UUID */
+        "app.0f3a9c1.js",                            /* seven */
+        "app.0f3a9c1e5.js",                          /* nine */
+        "app.0F3A9C1E.js",
+        "app.0f3a9c1e",      /* an ending, not a hash */
+        "app.0f3a9c1g.js",   /* a letter too far */
+        "app0f3a9c1e.js",    /* not a part of its own */
+        "0f3a9c1e.d/app.js", /* the folder's name */
+    };
 
-static void dates_are_compared_as_dates(void **state)
-{
-    static const char date[] = "Sun, 06 Nov 1994 08:49:37 GMT"; /* of RFC 9110: 784111777 */
-
     (void)state;
-    assert_true(static_is_not_after(784111777, date));
-    assert_true(static_is_not_after(784111776, date));
-    assert_false(static_is_not_after(784111778, date));
-    assert_false(static_is_not_after(0, "yesterday"));
-    assert_false(static_is_not_after(0, "Sun, 06 Nov 1994 08:49:37 GMT and more"));
+    for (size_t i = 0; i < ARRAY_SIZE(plain); i++) {
+        if (static_name_has_hash(plain[i]))
+            fail_msg("%s has none", plain[i]);
+    }
 }
 
 int main(void)
@@ -96,9 +110,8 @@ int main(void)
         cmocka_unit_test(a_name_is_tried_as_it_is_and_as_a_page),
         cmocka_unit_test(what_might_leave_the_directory_has_no_name),
         cmocka_unit_test(a_name_too_long_is_none),
-        cmocka_unit_test(types_follow_endings),
-        cmocka_unit_test(if_none_match_is_a_list),
-        cmocka_unit_test(dates_are_compared_as_dates),
+        cmocka_unit_test(a_hash_in_a_name_is_known),
+        cmocka_unit_test(what_is_no_hash_is_not_taken_for_one),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

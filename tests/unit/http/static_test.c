@@ -146,25 +146,11 @@ static void paths_lead_to_files(void **state)
 
 static void nothing_else_is_served(void **state)
 {
-    static const char *const paths[] = {"/.secret",
-                                        "/%2esecret",
-                                        "/sub",
-                                        "/sub/../.secret",
-                                        "/../etc/passwd",
-                                        "/out/passwd",
-                                        "/out/",
-                                        "/link.html",
-                                        "/link",
-                                        "/pipe",
-                                        "/sub%2findex.html",
-                                        "//",
-                                        "/sub//",
-                                        "/lab.html/",
-                                        "/nothing",
-                                        "/..%2f..%2fetc%2fpasswd",
-                                        "/%5c",
-                                        "/.",
-                                        "/sub/."};
+    static const char *const paths[] = {
+        "/.secret", "/%2esecret", "/sub/../.secret", "/../etc/passwd", "/out/passwd",
+        "/out/",    "/link.html", "/link",           "/pipe",          "/sub%2findex.html",
+        "//",       "/sub//",     "/lab.html/",      "/nothing",       "/..%2f..%2fetc%2fpasswd",
+        "/%5c",     "/.",         "/sub/."};
 
     for (size_t i = 0; i < ARRAY_SIZE(paths); i++)
         assert_answer(*state, paths[i], 404, NULL);
@@ -182,6 +168,15 @@ static void a_page_says_what_it_may_do(void **state)
     answer_release(&a);
     a = ask(*state, "GET", "/app.js", "");
     assert_string_equal(answer_header(&a, "Content-Type"), "text/javascript; charset=utf-8");
+    answer_release(&a);
+}
+
+static void a_directory_leads_to_its_index(void **state)
+{
+    struct answer a = ask(*state, "GET", "/sub?a=1&b=%2F", "");
+
+    assert_int_equal(a.status, 308);
+    assert_string_equal(answer_header(&a, "Location"), "/sub/?a=1&b=%2F");
     answer_release(&a);
 }
 
@@ -336,6 +331,7 @@ int main(void)
         cmocka_unit_test(paths_lead_to_files),
         cmocka_unit_test(nothing_else_is_served),
         cmocka_unit_test(a_page_says_what_it_may_do),
+        cmocka_unit_test(a_directory_leads_to_its_index),
         cmocka_unit_test(head_tells_the_length),
         cmocka_unit_test(other_methods_are_405),
         cmocka_unit_test(a_known_file_is_not_sent_again),
