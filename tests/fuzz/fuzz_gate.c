@@ -10,7 +10,10 @@
 #include "base/check.h"
 #include "harness.h"
 #include "http/gate.h"
+#include "http/static_conditional.h"
+#include "http/static_encoding.h"
 #include "http/static_name.h"
+#include "http/static_range.h"
 #include "http/target.h"
 #include "layout.h"
 #include "reference.h"
@@ -180,6 +183,34 @@ static void route(enum http_method method, const struct target *target)
         check_arguments(target->query);
 }
 
+static void read_conditions(const char *const *v)
+{
+    const struct static_validators file = {
+        .etag = "\"1-2-3\"", .modified = 1000000000, .date_use = STATIC_DATE_ORDERS};
+    const struct static_conditions conditions = {
+        .if_match = v[HEADER_IF_MATCH],
+        .if_unmodified_since = v[HEADER_IF_UNMODIFIED_SINCE],
+        .if_none_match = v[HEADER_IF_NONE_MATCH],
+        .if_modified_since = v[HEADER_IF_MODIFIED_SINCE],
+    };
+
+    (void)static_judge(&conditions, &file);
+    (void)static_if_range(v[HEADER_IF_RANGE], &file);
+}
+
+static void read_range(const char *text)
+{
+    static const uint64_t totals[] = {0, 1, 10, UINT64_MAX};
+
+    for (size_t i = 0; i < ARRAY_SIZE(totals); i++) {
+        struct static_range range;
+        if (static_range_parse(text, totals[i], &range) != STATIC_RANGE_PART)
+            continue;
+        CHECK(range.bytes > 0 && range.first < totals[i]);
+        CHECK(range.bytes <= totals[i] - range.first);
+    }
+}
+
 /* Where the values go afterwards. */
 static void read_values(const struct request_headers *headers)
 {
@@ -194,10 +225,10 @@ static void read_values(const struct request_headers *headers)
     CHECK(strlen(type) < sizeof(type));
     if (v[HEADER_TRACEPARENT] != NULL && trace_continue(v[HEADER_TRACEPARENT], trace))
         CHECK(strlen(trace) == TRACE_BYTES - 1);
-    if (v[HEADER_IF_NONE_MATCH] != NULL)
-        (void)static_etag_matches(v[HEADER_IF_NONE_MATCH], "\"1-2-3\"");
-    if (v[HEADER_IF_MODIFIED_SINCE] != NULL)
-        (void)static_is_not_after(0, v[HEADER_IF_MODIFIED_SINCE]);
+    read_conditions(v);
+    if (v[HEADER_RANGE] != NULL)
+        read_range(v[HEADER_RANGE]);
+    (void)static_encoding_choose(v[HEADER_ACCEPT_ENCODING], 1u << STATIC_BR | 1u << STATIC_GZIP);
 }
 
 static void examine(const struct layout *l, const char *data, size_t bytes)
