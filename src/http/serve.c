@@ -463,8 +463,10 @@ static enum MHD_Result go_on(struct request *r, const char *method, const char *
 
     if (!r->begun)
         return begin(r, method, version);
+    /* After 100 Continue to a request without a body, what follows it on the connection is taken for one of no bytes;
+     * an answer would be refused here, and the connection shut. */
     if (bytes == 0)
-        return finish(r);
+        return data == NULL ? finish(r) : MHD_YES;
     *data_bytes = 0;
     return take_body(r, data, bytes);
 }

@@ -111,13 +111,12 @@ ptrdiff_t answer_read(const char *data, size_t bytes, bool to_head, struct answe
 
     if (head <= 0)
         return head;
-    if (!to_head && a.status >= 400 && bytes - (size_t)head >= 9 &&
+    if (a.closes && a.status >= 400 && bytes - (size_t)head >= 9 &&
         memcmp(data + head, "HTTP/1.1 ", 9) == 0) {
         ptrdiff_t more = read_head(data + head, bytes - (size_t)head, &second);
         if (more <= 0 || second.status != a.status || !second.closes)
             return more <= 0 ? more : ANSWER_BAD;
         a = second;
-        a.is_doubled = true;
         head += more;
     }
     a.head_bytes = (size_t)head;

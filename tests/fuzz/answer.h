@@ -2,7 +2,7 @@
  * For fuzzing: a strict reader of answers.
  *
  * One habit of libmicrohttpd 0.9.75 is let pass: when it refuses a head by itself at the very end, it sends the header
- * block twice (`is_doubled`).
+ * block twice.
  */
 #ifndef FUZZ_ANSWER_H
 #define FUZZ_ANSWER_H
@@ -15,7 +15,7 @@ enum { ANSWER_SHORT = 0, ANSWER_BAD = -1 };
 
 struct answer {
     unsigned status;
-    bool closes, is_chunked, is_doubled, has_seen;
+    bool closes, is_chunked, has_seen;
     uint64_t content_length; /* UINT64_MAX: absent */
     uint64_t seen;           /* of Prong-Seen */
     size_t head_bytes;

@@ -123,6 +123,8 @@ static bool take_headers(struct layout *l, struct cursor *c)
         char *line = take_line(c, &bytes);
         if (line == NULL)
             return false;
+        if (l->count > 0 && line[0] == ':')
+            line[0] = '\0';
         if (line[0] == '\0')
             return true;
         if (l->count > 0 && (line[0] == ' ' || line[0] == '\t'))

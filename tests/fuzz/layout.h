@@ -1,7 +1,7 @@
 /*
  * For fuzzing: lays the head of a request out in memory as libmicrohttpd 0.9.75 does, which parses in place: line ends
  * and separators become NUL, bare line feeds end lines, blanks before the target are skipped, folded lines are glued
- * to the name, and the target is decoded where it stands.
+ * to the name, the target is decoded where it stands, and a line that begins with a colon or NUL ends the head.
  */
 #ifndef FUZZ_LAYOUT_H
 #define FUZZ_LAYOUT_H

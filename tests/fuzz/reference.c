@@ -62,7 +62,8 @@ static bool ends_line(char c)
     return c == '\r' || c == '\n' || c == '\0';
 }
 
-/* CR LF CR LF, or what libmicrohttpd makes the same of: a line end, and a line that is empty or begins with NUL. */
+/* CR LF CR LF, or what libmicrohttpd makes the same of: a line end, and a line that is empty or begins with NUL or with a
+ * colon. */
 static bool ends_head(const char *four)
 {
     const char *end = memchr(four, '\n', 3), *empty = end == NULL ? NULL : end + 1;
@@ -70,10 +71,10 @@ static bool ends_head(const char *four)
     if (end == NULL || four[3] != '\n' || memchr(empty, '\n', (size_t)(four + 3 - empty)) != NULL)
         return false;
     for (const char *p = four; p < four + 3; p++) {
-        if (!ends_line(*p) || (*p == '\r' && p[1] != '\n'))
+        if (!(ends_line(*p) || (p == empty && *p == ':')) || (*p == '\r' && p[1] != '\n'))
             return false;
     }
-    return *empty == '\n' || *empty == '\r' || *empty == '\0';
+    return true;
 }
 
 /* The same for a line of the head; *ret_is_last: the empty line behind it went with it. */

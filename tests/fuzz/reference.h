@@ -5,8 +5,8 @@
  * Three habits of libmicrohttpd 0.9.75 show nowhere in what it hands out, so no gate can judge them. They are
  * followed here, and are all the ways in which this is not strict:
  *     - lines before a request line are skipped that are empty, end in a bare line feed, or begin with NUL;
- *     - where a line of the head ends, NUL LF is as good as CR LF; and the head may end in other four bytes of
- *       CR, LF and NUL than CR LF CR LF, since NUL is written over all of them before anybody looks;
+ *     - where a line of the head ends, NUL LF is as good as CR LF; and the head may end in other four bytes than
+ *       CR LF CR LF, such as CR LF colon LF, since NUL is written over all of them before anybody looks;
  *     - the framing of chunks and trailers: REFERENCE_UNCLEAR below.
  */
 #ifndef FUZZ_REFERENCE_H

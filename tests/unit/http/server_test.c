@@ -570,6 +570,19 @@ static void a_client_is_told_to_go_on(void **state)
     client_close(&c);
 }
 
+static void an_expectation_without_a_body_costs_no_answer(void **state)
+{
+    struct client c = client_open(server_url(*state));
+
+    client_send(&c, "GET /hello" HOST "Expect: 100-continue\r\n\r\nGET /hello" HOST "\r\n");
+    for (int i = 0; i < 3; i++) {
+        struct answer a = client_receive(&c, i == 0);
+        assert_int_equal(a.status, i == 0 ? 100 : 200);
+        answer_release(&a);
+    }
+    client_close(&c);
+}
+
 static void a_sink_gets_the_pieces(void **state)
 {
     char *body = malloc(LARGE_BODY);
@@ -858,6 +871,7 @@ int main(void)
         WITH_SERVER(a_small_body_for_nobody_costs_no_connection),
         WITH_SERVER(begin_may_refuse_without_the_body),
         WITH_SERVER(a_client_is_told_to_go_on),
+        WITH_SERVER(an_expectation_without_a_body_costs_no_answer),
         WITH_SERVER(a_sink_gets_the_pieces),
         WITH_SERVER(a_parked_request_is_answered_when_unparked),
         WITH_SERVER(a_client_may_leave_while_parked),
