@@ -155,13 +155,12 @@ static bool follows(struct gate *g, const char *name, size_t name_bytes, const c
 {
     const char *p = name + name_bytes + 1;
 
-    if (name != g->next || value < p)
+    if (name != g->next)
         return false;
     while (p < value && is_blank(*p))
         p++;
     g->next = value + value_bytes + 2;
-    return p == value && !is_blank(*value) && value[value_bytes] == '\0' &&
-           value[value_bytes + 1] == '\0';
+    return p == value && !is_blank(*value) && value[value_bytes + 1] == '\0';
 }
 
 /* Eight bytes at once: a high bit of the result is set if any is below 0x20 or is 0x7f. */

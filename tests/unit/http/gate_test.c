@@ -223,6 +223,7 @@ static const struct sample meanings[] = {
     /* names and values */
     TAKEN(GET HOST "!#$%&'*+-.^_`|~0aZ: \t\"(),/:;<=>?@[\\]{} \x80\xff\r\n" END),
     TAKEN(GET HOST "A: 1234567\t89012345\t\t\r\n" END),
+    TAKEN(GET HOST "A-name-that-is-longer-than-any-that-is-known-here: a\r\n" END),
     BAD(GET HOST ": a\r\n" END),
     BAD(GET HOST "A[]: a\r\n" END),
     BAD(GET HOST "A\x80: a\r\n" END),
@@ -332,6 +333,7 @@ static const struct sample layouts[] = {
     /* NULs */
     BAD(GET HOST "A: b\0c\r\n" END),
     BAD(GET HOST "A: b\0\r\n" END),
+    BAD(GET "A: b\0\r\n" HOST END),
     BAD(GET HOST "A:\0b\r\n" END),
     BAD(POST "Content-Length: 5\0 0\r\n" END),
     BAD(GET HOST "\0A: b\r\n" END),
