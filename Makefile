@@ -112,8 +112,8 @@ check-unit: all $(UNIT) $(TEST_KERNELS) ## unit tests only
 	@$(TEST_ENV) sh tests/unit/run.sh $(UNIT)
 check-system: deps-check all $(TEST_KERNELS) ## wall, system and fault tests only (T=path or -k word)
 	$(PYTEST) $(or $(T),tests/wall tests/system tests/fault)
-soak: deps-check all ## the long rounds of the fault tests
-	PRONG_SOAK=1 $(PYTEST) tests/fault
+soak: deps-check all ## the long rounds of the fault tests and of the end under load
+	PRONG_SOAK=1 $(PYTEST) tests/fault tests/system/test_s_drain.py
 bench: deps-bench all ## the speed and memory table (ROWS="echo primes" for some)
 	@$(MAKE) --no-print-directory -C . $(B)/bench/bare $(B)/bench/copy
 	$(TEST_ENV) PRONG_BENCH=$(CURDIR)/$(B)/bench $(PYTHON) tests/bench/bench.py $(ROWS)
