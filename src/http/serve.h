@@ -42,7 +42,7 @@ struct server {
     bool knows_layout; /* of libmicrohttpd: see gate.h */
     int refused_labels[REFUSED_COUNT];
     _Atomic uint64_t body_bytes; /* of all bodies in flight */
-    _Atomic size_t seatless; /* connections that no seat counts, for want of memory */
+    _Atomic size_t seatless;     /* connections that no seat counts, for want of memory */
     int listen_fd;    /* libmicrohttpd's; server_drain puts something else in its place */
     int quiet_fds[2]; /* a socket pair that nothing is ever sent through */
     _Atomic bool shut;
