@@ -9,7 +9,7 @@ import threading
 import time
 
 import pytest
-from conftest import BUILD, PATIENCE, PRONG, SLOW, SOAK, Background, Client, clean_environment, fewer, read_answer, strays, wait_until
+from conftest import PATIENCE, PRONG, SLOW, SOAK, Background, Client, clean_environment, fewer, read_answer, strays, wait_until
 
 # ---- a socket from outside ------------------------------------------------------------------------
 
@@ -196,3 +196,127 @@ def test_a_restart_refuses_nobody(activate):
         callers.stop()
         assert s.end() == 0
     assert not callers.wrong, f"{len(callers.wrong)} of {callers.answers}: {callers.wrong[:3]}"
+
+
+# ---- SIGTERM under load ---------------------------------------------------------------------------
+
+
+def take_chunked(data, at):
+    """Behind the last chunk; None when it does not come."""
+    while True:
+        end = data.find(b"\r\n", at)
+        if end < 0:
+            return None
+        size = int(data[at:end], 16)
+        at = end + 2 + size + 2
+        if at > len(data):
+            return None
+        if size == 0:
+            return at
+
+
+def take_answers(data):
+    """[(status, body)] of all that a connection has brought; AssertionError when one of them is cut off."""
+    found, at = [], 0
+    while at < len(data):
+        end = data.find(b"\r\n\r\n", at)
+        assert end >= 0, f"half a head: {data[at:]!r}"
+        head = data[at:end].decode("latin-1")
+        status = int(head.split(" ", 2)[1])
+        length = re.search(r"\r\nContent-Length: (\d+)", head, re.I)
+        begin = end + 4
+        if length:
+            at = begin + int(length.group(1))
+        else:
+            assert re.search(r"\r\nTransfer-Encoding: chunked", head, re.I), head
+            at = take_chunked(data, begin)
+        assert at is not None and at <= len(data), f"half an answer: {head} and {len(data) - begin} bytes"
+        found.append((status, data[begin:at]))
+    return found
+
+
+class Talk:
+    """One connection: what to send, in pieces, and all that comes back until the end."""
+
+    def __init__(self, s, pieces, pause=0.0, reads_slowly=False):
+        self.received = b""
+        self.began = threading.Event()
+        self._sock = s.connect()
+        self._bytes, self._pause = (1 << 18, 0.02) if reads_slowly else (1 << 16, 0)
+        self._thread = Background(self._run, pieces, pause)
+
+    def _run(self, pieces, pause):
+        with contextlib.suppress(ConnectionError):  # it may close while we send; what it said before is there
+            for i, piece in enumerate(pieces):
+                if i > 0:
+                    time.sleep(pause)
+                self._sock.sendall(piece)
+                self.began.set()
+        self.began.set()
+        with contextlib.suppress(ConnectionError):
+            while True:
+                more = self._sock.recv(self._bytes)
+                time.sleep(self._pause)
+                if not more:
+                    break
+                self.received += more
+        self._sock.close()
+
+    def answers(self):
+        self._thread.result()
+        return take_answers(self.received)
+
+
+def get(target, *headers):
+    return "\r\n".join([f"GET {target} HTTP/1.1", "Host: 127.0.0.1", *headers, "", ""]).encode()
+
+
+def upload(bytes_, pieces):
+    head = f"POST /compute/wordcount HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: text/plain\r\nContent-Length: {bytes_}\r\n\r\n"
+    piece = b"word " * (bytes_ // pieces // 5)
+    return [head.encode()] + [piece] * pieces
+
+
+def echo(bytes_):
+    head = f"POST /compute/echo HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: text/plain\r\nContent-Length: {bytes_}\r\n\r\n"
+    return head.encode() + b"x" * bytes_
+
+
+def crowd(s):
+    """{what: its connections}; each is one that a server may have when it is told to end."""
+    sleep, events = "/compute/sleep?seconds=0.2", "Accept: text/event-stream"
+    return {
+        "suspended": [Talk(s, [get(sleep)]) for _ in range(6)],
+        "streams": [Talk(s, [get(sleep, events)]) for _ in range(4)],
+        "uploads": [Talk(s, upload(100000, 20), 0.01) for _ in range(4)],
+        "idle": [Talk(s, [get("/livez")]) for _ in range(6)],
+        "pipelined": [Talk(s, [(get("/compute/echo") + get("/livez") + get("/") + get(sleep)) * 5]) for _ in range(4)],
+        "half": [Talk(s, [b"GET /livez HTTP/1.1\r\nHo"]) for _ in range(2)],
+        "readers": [Talk(s, [echo(8 << 20)], reads_slowly=True) for _ in range(2)],
+        "silent": [Talk(s, []) for _ in range(2)],
+    }
+
+
+def assert_whole(what, number, answers):
+    for status, body in answers:
+        assert status in (200, 503, 408), (what, number, status, body[:500])
+        if what == "streams" and status == 200:
+            assert b"event: result" in body or b"event: error" in body, body
+    if what in ("suspended", "streams"):
+        assert len(answers) <= 1, (what, number, [status for status, _ in answers])
+
+
+@pytest.mark.parametrize("drain", [10, 0])
+def test_it_ends_under_load_without_half_an_answer(server, drain):
+    for number in range(100 if SOAK else fewer(5)):
+        s = server(workers=2, drain=drain)
+        talks = crowd(s)
+        for each in sum(talks.values(), []):
+            each.began.wait(PATIENCE)
+        time.sleep(number % 10 * 0.03)  # each round meets them at another moment
+        began = time.monotonic()
+        s.stop()
+        assert time.monotonic() - began < (drain + 6) * SLOW
+        for what, group in talks.items():
+            for talk in group:
+                assert_whole(what, number, talk.answers())
