@@ -1,6 +1,7 @@
 """Requests that two readers of HTTP could take for different ones, byte by byte: {name: bytes}.
 
-Where there is a second request hidden in one, it is a GET of /hidden, which no route of ours knows.
+Where there is a second request hidden in one, it is a GET of /hidden, which no route of ours knows. What they are answered
+is not said here: a proxy in front of us may answer some of them itself.
 """
 
 HOST = b"Host: t\r\n"
@@ -116,6 +117,7 @@ PROBES = {
     "folded first header": b"GET /livez HTTP/1.1\r\n Host: t\r\nHost: t\r\n\r\n" + _get(),
     "header without colon": _get(b"nonsense\r\n") + HIDDEN,
     "header without name": _get(b": x\r\n") + HIDDEN,
+    "colon for the end of the head": _get().removesuffix(b"\r\n") + b":\n" + HIDDEN,
     "no host": b"GET /livez HTTP/1.1\r\n\r\n" + HIDDEN,
     "two hosts": _get(b"Host: other\r\n") + HIDDEN,
     "no version": b"GET /livez\r\n" + HIDDEN,
