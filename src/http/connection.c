@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "http/clients.h"
+#include "http/doors.h"
 #include "http/request.h"
 #include "http/seat.h"
 #include "http/serve.h"
@@ -21,7 +22,7 @@ enum MHD_Result connection_admit(void *server, const struct sockaddr *address, s
     if (!atomic_load(&s->leaving))
         return atomic_load(&s->draining) ? MHD_NO : MHD_YES;
     /* Whoever was taken from a socket that somebody else goes on with must be served; but see
-     * server_shut_listener, which this waits for. */
+     * doors_shut, which this waits for. */
     LOCKED(&s->idle_lock);
     return MHD_YES;
 }
@@ -125,7 +126,7 @@ void connection_changed(void *server, struct MHD_Connection *connection, void **
     count_connection(s, -1);
     metrics_add(METRIC_HTTP_CONNECTIONS, 0, (uint64_t)-1);
     if (atomic_load(&s->draining) || atomic_load(&s->leaving))
-        server_shut_listener(s);
+        doors_shut(s);
 }
 
 void connection_identify(struct request *r)

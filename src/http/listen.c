@@ -56,7 +56,27 @@ static int open_socket(const struct addrinfo *ai)
     if (fd < 0)
         return -errno;
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
-        bind(fd, ai->ai_addr, ai->ai_addrlen) < 0 || listen(fd, SOMAXCONN) < 0)
+        bind(fd, ai->ai_addr, ai->ai_addrlen) < 0)
+        return -errno;
+    /* Only now: an address that another server has is still refused, and listen_again can have it too. */
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) < 0 || listen(fd, SOMAXCONN) < 0)
+        return -errno;
+    return take_fd(&fd);
+}
+
+int listen_again(int first)
+{
+    struct sockaddr_storage address;
+    socklen_t bytes = sizeof(address);
+    const int on = 1;
+    CLEANUP_FD int fd = -1;
+
+    if (getsockname(first, (struct sockaddr *)&address, &bytes) < 0)
+        return -errno;
+    fd = socket(address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
+        setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) < 0 ||
+        bind(fd, (struct sockaddr *)&address, bytes) < 0 || listen(fd, SOMAXCONN) < 0)
         return -errno;
     return take_fd(&fd);
 }

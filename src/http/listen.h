@@ -15,6 +15,10 @@
 int listen_open(const char *where, bool may_face_others, int *ret_fd, char *url, size_t url_bytes,
                 struct err *err);
 
+/* Another socket on the address of one that listen_open made: the system deals connections out between them. The
+ * caller's, or negative errno. */
+int listen_again(int first);
+
 /* The listening socket that whoever started this process has opened for it, as systemd does (LISTEN_PID and LISTEN_FDS,
  * sd_listen_fds(3)): *ret_fd, or -1 when there is none. It stays open elsewhere, so connections wait there while nobody
  * serves. The variables are forgotten, so that no child takes them for its own: call once, before threads and children.

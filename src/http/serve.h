@@ -23,7 +23,7 @@ enum refused { REFUSED_CONNECTIONS, REFUSED_REQUESTS, REFUSED_BODIES, REFUSED_CO
 
 struct server {
     struct server_config config;
-    struct MHD_Daemon *daemon;
+    struct door *doors;           /* config.threads of them */
     struct MHD_Response *failure; /* for when there is no memory for another */
     struct static_files *files;   /* NULL without www */
     struct park_lot lot;
@@ -44,8 +44,7 @@ struct server {
     int refused_labels[REFUSED_COUNT];
     _Atomic uint64_t body_bytes; /* of all bodies in flight */
     _Atomic size_t seatless;     /* connections that no seat counts, for want of memory */
-    int listen_fd;    /* libmicrohttpd's; server_drain puts something else in its place */
-    int quiet_fds[2]; /* a socket pair that nothing is ever sent through */
+    int quiet_fds[2];            /* a socket pair that nothing is ever sent through */
     _Atomic bool shut;
     char url[128];
 };
@@ -64,8 +63,5 @@ void serve_complete(void *server, struct MHD_Connection *connection, void **cont
 
 /* Wakes whoever waits in server_wait_idle or server_leave, to look again. */
 void server_wake(struct server *s);
-
-/* Puts the listening socket out of libmicrohttpd's sight as soon as that is safe. */
-void server_shut_listener(struct server *s);
 
 #endif

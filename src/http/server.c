@@ -12,7 +12,7 @@
 #include "base/log.h"
 #include "http/access.h"
 #include "http/connection.h"
-#include "http/head.h"
+#include "http/doors.h"
 #include "http/listen.h"
 #include "http/seat.h"
 #include "http/selftest.h"
@@ -22,114 +22,8 @@
 
 enum {
     FDS_RESERVED = 64, /* for all that is no connection and no file of www/ */
-    OPTIONS_MAX = 16,
     LEAVE_MS_MIN = 100,
-    NO_DESCRIPTOR_MS = 50,
-    SAY_AGAIN_S = 60,
 };
-
-/* What must never happen has happened inside libmicrohttpd. Its code goes on as if this did not return
- * (compiled with __builtin_unreachable behind the call), so it must not. */
-static void panic(void *arg, const char *file, unsigned line, const char *reason)
-{
-    (void)arg;
-    log_error("libmicrohttpd: %s (%s:%u)", reason == NULL ? "no reason" : reason, file, line);
-    abort();
-}
-
-/* True once a minute. */
-static bool may_say_again(void)
-{
-    static _Atomic uint64_t said_ns;
-    uint64_t now_ns = clock_now_ns(), last_ns = atomic_load(&said_ns);
-
-    return (last_ns == 0 || now_ns - last_ns > SAY_AGAIN_S * CLOCK_NS_PER_S) &&
-           atomic_compare_exchange_strong(&said_ns, &last_ns, now_ns);
-}
-
-/* Of a thread that has no connection, and no descriptor for its first one. It would ask for one again at once and for
- * ever; since it has nobody to keep waiting, it may sleep instead. The clients wait to be accepted. */
-static void wait_for_descriptors(void)
-{
-    const struct timespec pause = {.tv_nsec = NO_DESCRIPTOR_MS * (long)CLOCK_NS_PER_MS};
-
-    if (may_say_again())
-        log_warning("no file descriptor is left for connections: clients wait. Raise ulimit -n, or "
-                    "lower --connections");
-    (void)nanosleep(&pause, NULL);
-}
-
-static void log_library(void *arg, const char *format, va_list args) PRINTF_LIKE(2, 0);
-static void log_library(void *arg, const char *format, va_list args)
-{
-    char text[512];
-    size_t n;
-
-    (void)arg;
-    (void)vsnprintf(text, sizeof(text), format, args);
-    n = strcspn(text, "\n");
-    text[n] = '\0';
-    if (strstr(text, "resource limit at FIRST connection") != NULL) {
-        wait_for_descriptors();
-        return;
-    }
-    /* What any client can cause by leaving or by sending rubbish is no news. */
-    log_write(strcasestr(text, "closing connection") != NULL ||
-                      strncmp(text, "Failed to", 9) == 0 ||
-                      strncmp(text, "Error accepting", 15) == 0 || strstr(text, "handshake") != NULL
-                  ? LOG_DEBUG
-                  : LOG_WARNING,
-              "libmicrohttpd: %s", text);
-}
-
-/* On libmicrohttpd's varargs a pointer to a function travels as void *. */
-static void *as_pointer(void (*function)(void))
-{
-    union {
-        void (*in)(void);
-        void *out;
-    } u = {.in = function};
-
-    return u.out;
-}
-
-#define FUNCTION(f) as_pointer((void (*)(void))(f))
-
-static int start_daemon(struct server *s, struct err *err)
-{
-    const unsigned flags =
-        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC | MHD_USE_ERROR_LOG;
-    static char priorities[] = TLS_PRIORITIES; /* not const, as libmicrohttpd's options are */
-    struct MHD_OptionItem options[OPTIONS_MAX];
-    size_t n = 0;
-
-#define OPTION(name, number, pointer)                                                              \
-    options[n++] = (struct MHD_OptionItem) {MHD_OPTION_##name, (intptr_t)(number), (pointer)}
-    OPTION(URI_LOG_CALLBACK, FUNCTION(serve_arrive), s);
-    OPTION(NOTIFY_COMPLETED, FUNCTION(serve_complete), s);
-    OPTION(NOTIFY_CONNECTION, FUNCTION(connection_changed), s);
-    OPTION(LISTEN_SOCKET, s->listen_fd, NULL);
-    OPTION(CONNECTION_LIMIT, s->config.connections, NULL);
-    n += head_options(&s->rules, options + n);
-    if (s->config.threads > 1)
-        OPTION(THREAD_POOL_SIZE, s->config.threads, NULL);
-    if (tls_is_on(&s->tls)) {
-        OPTION(HTTPS_MEM_CERT, 0, s->tls.cert);
-        OPTION(HTTPS_MEM_KEY, 0, s->tls.key);
-        OPTION(HTTPS_PRIORITIES, 0, priorities);
-    }
-    OPTION(END, 0, NULL);
-#undef OPTION
-    CHECK(n <= OPTIONS_MAX);
-    MHD_set_panic_func(panic, NULL);
-    s->daemon = MHD_start_daemon(flags | (tls_is_on(&s->tls) ? MHD_USE_TLS : 0), 0,
-                                 connection_admit, s, serve_call, s, MHD_OPTION_EXTERNAL_LOGGER,
-                                 log_library, NULL, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
-    tls_wipe_key(&s->tls);
-    if (s->daemon == NULL)
-        return err_set(err, -EIO, "libmicrohttpd does not start on %s", s->url);
-    return 0;
-}
 
 /* A thread that has all its connections stops to accept, and one without a file descriptor spins: so there
  * are always more of these. */
@@ -187,7 +81,7 @@ static struct server *server_new(const struct server_config *config)
     if (s == NULL)
         return NULL;
     s->config = *config;
-    s->listen_fd = s->quiet_fds[0] = s->quiet_fds[1] = -1;
+    s->quiet_fds[0] = s->quiet_fds[1] = -1;
     s->client_key = hash_key_new();
     park_lot_init(&s->lot);
     lock_init(&s->idle_lock, LOCK_LIMITS);
@@ -200,6 +94,7 @@ static struct server *server_new(const struct server_config *config)
 
 static struct server *server_free(struct server *s)
 {
+    doors_free(s);
     seats_free(s->seats);
     (void)access_free(s->access);
     tls_release(&s->tls);
@@ -208,9 +103,6 @@ static struct server *server_free(struct server *s)
     (void)static_files_free(s->files);
     if (s->failure != NULL)
         MHD_destroy_response(s->failure);
-    check_close_fd(&s->listen_fd);
-    check_close_fd(&s->quiet_fds[0]);
-    check_close_fd(&s->quiet_fds[1]);
     CHECK(pthread_cond_destroy(&s->idle) == 0);
     lock_release(&s->idle_lock);
     park_lot_release(&s->lot);
@@ -242,7 +134,7 @@ static void say_https(struct server *s)
     memcpy(s->url, url, sizeof(url));
 }
 
-static int open_door(struct server *s, struct err *err)
+static int take_address(struct server *s, struct err *err)
 {
     const struct server_config *c = &s->config;
     struct access_config access = {.url = s->url,
@@ -254,10 +146,10 @@ static int open_door(struct server *s, struct err *err)
     int rc = tls_read(&s->tls, c->tls_cert, c->tls_key, err);
 
     if (rc == 0 && c->listen_fd > 0) {
-        s->listen_fd = c->listen_fd;
-        rc = listen_adopt(s->listen_fd, may_face_others, s->url, sizeof(s->url), err);
+        s->doors[0].fd = c->listen_fd;
+        rc = listen_adopt(c->listen_fd, may_face_others, s->url, sizeof(s->url), err);
     } else if (rc == 0) {
-        rc = listen_open(c->listen, may_face_others, &s->listen_fd, s->url, sizeof(s->url), err);
+        rc = listen_open(c->listen, may_face_others, &s->doors[0].fd, s->url, sizeof(s->url), err);
     }
     if (rc < 0)
         return rc;
@@ -279,13 +171,13 @@ static int prepare(struct server *s, struct err *err)
     s->failure = MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
     if (s->failure == NULL || label_routes(s) < 0)
         return err_set(err, -ENOMEM, "no memory for the HTTP server");
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, s->quiet_fds) < 0)
-        return err_set(err, -errno, "no socket for the HTTP server: %s", strerror(errno));
-    rc = open_door(s, err);
+    rc = doors_new(s, err);
+    if (rc == 0)
+        rc = take_address(s, err);
     if (rc < 0)
         return rc;
     (void)signal(SIGPIPE, SIG_IGN); /* a client that leaves is not worth a process */
-    return start_daemon(s, err);
+    return doors_open(s, err);
 }
 
 int server_start(struct server **ret, const struct server_config *config, struct err *err)
@@ -318,25 +210,6 @@ static int wait_idle_lock(struct server *s, uint64_t deadline_ns)
     return -pthread_cond_timedwait(&s->idle, &s->idle_lock.mutex, &until);
 }
 
-/* MHD_quiesce_daemon races with the pool threads for the removal of the listening socket from their epoll
- * sets, and the loser aborts. So instead something that is never readable takes the place of the socket
- * under its number: the kernel then closes the socket and forgets it in the epoll sets. A thread would
- * only notice if it tried to remove the number itself, which it does when it has just reached its share of
- * the connections: so this waits until none can. While the lock is held nobody is let in (connection_admit), but each
- * thread may have let in one that is not counted yet, may be about to let in another, and to drop one that is not
- * counted any more. */
-void server_shut_listener(struct server *s)
-{
-    size_t share = s->config.connections / s->config.threads;
-    LOCKED(&s->idle_lock);
-
-    if (seats_connections_max(s->seats) + 3 >= share || atomic_load(&s->seatless) > 0 ||
-        atomic_exchange(&s->shut, true))
-        return;
-    if (dup3(s->quiet_fds[0], s->listen_fd, O_CLOEXEC) < 0)
-        log_error("the listening socket could not be shut: %s", strerror(errno));
-}
-
 void server_wake(struct server *s)
 {
     LOCKED(&s->idle_lock);
@@ -353,7 +226,7 @@ void server_leave(struct server *s, uint64_t deadline_ns)
     if (s->config.listen_fd <= 0)
         return;
     atomic_store(&s->leaving, true);
-    server_shut_listener(s);
+    doors_shut(s);
     LOCKED(&s->idle_lock);
     while (wait_idle_lock(s, MIN(sure_ns, deadline_ns)) == 0)
         ;
@@ -366,7 +239,7 @@ void server_drain(struct server *s, uint64_t deadline_ns)
     park_lot_drain(&s->lot);
     atomic_store(&s->draining, true);
     deadlines_drain(s->deadlines, deadline_ns);
-    server_shut_listener(s);
+    doors_shut(s);
 }
 
 bool server_is_draining(const struct server *s)
@@ -396,7 +269,6 @@ struct server *server_stop(struct server *s)
 {
     if (s == NULL)
         return NULL;
-    MHD_stop_daemon(s->daemon);
-    s->listen_fd = -1; /* closed by libmicrohttpd */
+    doors_close(s);
     return server_free(s);
 }

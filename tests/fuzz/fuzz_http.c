@@ -20,6 +20,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "harness.h"
+#include "http/doors.h"
 #include "http/serve.h"
 #include "reference.h"
 
@@ -151,7 +152,7 @@ static int connect_to_server(void)
     int ends[2];
 
     CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
-    CHECK(MHD_add_connection(server->daemon, ends[1], (const struct sockaddr *)&address,
+    CHECK(MHD_add_connection(server->doors[0].daemon, ends[1], (const struct sockaddr *)&address,
                              sizeof(address)) == MHD_YES);
     return ends[0];
 }
