@@ -221,10 +221,10 @@ static void to_leave_does_not_refill(void **state)
     (void)clients_free(clients);
 }
 
-/* Each leaves a bucket that is soon full, and one leaves one that is not. */
+/* Each leaves a bucket that is soon full, and one leaves one that is not. All that were here would be 20 MB. */
 static void who_has_left_is_forgotten(void **state)
 {
-    enum { COUNT = 100000, BYTES_MAX = 2 << 20 };
+    enum { COUNT = 100000, BYTES_MAX = 8 << 20 };
     struct clients *clients =
         clients_new((struct clients_limits) {.requests_per_s = 100000, .burst = 1 << 30});
     struct client *client = enter(clients, "10.0.0.1");
