@@ -229,12 +229,13 @@ probe("length zero", post(length(b"0")), 200, KEPT)
 probe("length with zeros before", post(length(b"0005"), b"hello") + get(), (200, 200), KEPT)
 probe("a body, and a request behind it", post(length(b"5"), b"hello") + get(), (200, 200), KEPT)
 probe("a request as a body", post(length(b"%d" % len(HIDDEN)), HIDDEN) + get(), (200, 200), KEPT)
-probe("chunks", post(CHUNKED, b"5\r\nhello\r\n1\r\n!\r\n0\r\n\r\n") + get(), (200, 200), KEPT)
-probe("chunked in capitals", post(b"TRANSFER-ENCODING:CHUNKED\r\n", b"0\r\n\r\n") + get(), (200, 200), KEPT)
-probe("chunk size in capitals and zeros", post(CHUNKED, b"00000A\r\n0123456789\r\n000\r\n\r\n") + get(), (200, 200), KEPT)
-probe("a request as a chunk", post(CHUNKED, b"%x\r\n%b\r\n0\r\n\r\n" % (len(HIDDEN), HIDDEN)) + get(), (200, 200), KEPT)
-probe("chunk extension", post(CHUNKED, b"5;a=b\r\nhello\r\n0\r\n\r\n") + get(), (200, 200), KEPT)
-probe("trailers change nothing", post(CHUNKED, b"0\r\nContent-Length: 9\r\nHost: other\r\n\r\n") + get(), (200, 200), KEPT)
+# The ends of chunks cannot be judged (bare line feeds, a NUL for the last line), so nothing behind them is believed.
+probe("chunks", post(CHUNKED, b"5\r\nhello\r\n1\r\n!\r\n0\r\n\r\n") + HIDDEN, 200, CLOSED)
+probe("chunked in capitals", post(b"TRANSFER-ENCODING:CHUNKED\r\n", b"0\r\n\r\n") + HIDDEN, 200, CLOSED)
+probe("chunk size in capitals and zeros", post(CHUNKED, b"00000A\r\n0123456789\r\n000\r\n\r\n") + HIDDEN, 200, CLOSED)
+probe("a request as a chunk", post(CHUNKED, b"%x\r\n%b\r\n0\r\n\r\n" % (len(HIDDEN), HIDDEN)) + HIDDEN, 200, CLOSED)
+probe("chunk extension", post(CHUNKED, b"5;a=b\r\nhello\r\n0\r\n\r\n") + HIDDEN, 200, CLOSED)
+probe("trailers change nothing", post(CHUNKED, b"0\r\nContent-Length: 9\r\nHost: other\r\n\r\n") + HIDDEN, 200, CLOSED)
 probe("a body that GET does not take", get(headers=length(b"%d" % len(HIDDEN))) + HIDDEN, 413, CLOSED)
 probe("OPTIONS *", get(b"*", method=b"OPTIONS") + get(), (204, 200), KEPT)
 probe("absolute form", get(b"http://localhost/livez") + get(b"HTTPS://LOCALHOST/livez"), (200, 200), KEPT)
@@ -498,7 +499,7 @@ def test_byte_by_byte(s):
         line.send(bytes([byte]))
     answers = line.answers(2)
     assert [a.status for a in answers] == [200, 200] and answers[1].body == b"hello"
-    assert_kept(line, answers)
+    assert_closed(line, answers)
 
 
 # ---- whatever the limits are, all within them fits into libmicrohttpd's memory ---------------------
@@ -515,7 +516,7 @@ def test_full_heads_fit(server, header_max, headers_max, target_max):
     full += b"x" * (header_max - len(full) - 4) + b"\r\n\r\n"
     assert len(full) == header_max
     small = get(headers=b"A:\r\n" * min(headers_max - 1, (header_max - len(get())) // 4))
-    upload = post(CHUNKED, b"4000\r\n" + b"x" * 16384 + b"\r\n0\r\n\r\n")
+    upload = post(length(b"16384"), b"x" * 16384)
     line = Line(s)
     line.send(full * 3 + upload + small * 8 + full * 3 + upload + full)
     assert [a.status for a in line.answers(17)] == [200] * 17
