@@ -121,7 +121,7 @@ static int prepare_guards(struct server *s, struct err *err)
     s->clients = clients_new(c->clients);
     if (s->clients == NULL)
         return err_set(err, -ENOMEM, "no memory for the HTTP server");
-    rc = selftest_run(err);
+    rc = selftest_run(s->rules.knows_layout, err);
     return rc < 0 ? rc : deadlines_new(&s->deadlines, &c->slow, err);
 }
 

@@ -23,7 +23,8 @@ enum {
 };
 
 struct header {
-    const char *name, *value;
+    const char *name;
+    char *value;
     size_t name_bytes, value_bytes;
 };
 
@@ -75,14 +76,15 @@ static void lay_out(struct head *head, char *text)
     (void)cut(rest, "\r");
 }
 
-static void judge(struct head *head, bool knows_layout)
+static void judge(struct head *head, const struct gate_rules *rules)
 {
     static struct request_headers headers;
     struct gate_line line = head->line;
     struct gate g;
 
-    line.target_is_sound = gate_target(line.target, line.target_bytes);
-    gate_open(&g, &line, &headers, knows_layout);
+    line.target_is_sound = target_is_sound(line.target, line.target_bytes);
+    line.parts = target_split(line.target);
+    gate_open(&g, rules, &line, &headers);
     for (size_t i = 0; i < head->count; i++) {
         const struct header *h = &head->headers[i];
         if (!gate_header(&g, h->name, h->name_bytes, h->value, h->value_bytes))
@@ -111,7 +113,7 @@ int main(int argc, char **argv)
 {
     static struct head heads[CONNECTIONS];
     static char memory[CONNECTIONS][BYTES_PER_CONNECTION];
-    bool knows_layout = gate_knows_layout(MHD_get_version());
+    struct gate_rules rules;
     char text[HEAD_BYTES_MAX + 1] = "";
     FILE *file = argc == 2 ? fopen(argv[1], "rb") : NULL;
     double ns[BATCHES];
@@ -119,12 +121,14 @@ int main(int argc, char **argv)
     if (file == NULL || fread(text, 1, HEAD_BYTES_MAX, file) == 0)
         fail("usage: gate HEAD_FILE");
     (void)fclose(file);
+    gate_rules_init(&rules, gate_knows_layout(MHD_get_version()), HEAD_BYTES_MAX, HEAD_BYTES_MAX,
+                    HEADERS_MAX);
     for (int i = 0; i < CONNECTIONS; i++)
         lay_out(&heads[i], memcpy(memory[i], text, sizeof(text)));
     for (int i = 0; i < BATCHES; i++) {
         double begin = cpu_ns();
         for (int j = 0; j < JUDGED_IN_BATCH; j++)
-            judge(&heads[j % CONNECTIONS], knows_layout);
+            judge(&heads[j % CONNECTIONS], &rules);
         ns[i] = (cpu_ns() - begin) / JUDGED_IN_BATCH;
     }
     qsort(ns, BATCHES, sizeof(ns[0]), compare);
