@@ -224,13 +224,33 @@ static void look(struct deadlines *all, struct deadline *d, uint64_t now_ns)
 
 /* ---- the thread ---- */
 
-/* Each that is looked at leaves for a later slot, so this ends. */
-static void look_at_slot(struct deadlines *all, struct slot *slot, uint64_t now_ns)
+/* Takes all out whose slot has come. After a long sleep that is everybody, so nobody may go back into a slot before
+ * all have been taken. */
+static void take_due(struct deadlines *all, struct slot *due, uint64_t now_ns)
 {
+    uint64_t last = now_ns / all->tick_ns;
+    uint64_t count = last < all->next_tick ? 0 : MIN(last - all->next_tick + 1, (uint64_t)SLOTS);
     struct deadline *d;
 
-    for (unsigned n = 1; (d = LIST_FIRST(slot)) != NULL; n++) {
-        unplace(all, d);
+    for (uint64_t i = 0; i < count; i++) {
+        while ((d = LIST_FIRST(&all->slots[(all->next_tick + i) % SLOTS])) != NULL) {
+            unplace(all, d);
+            d->is_placed = true; /* deadline_end must take it out of this list */
+            LIST_INSERT_HEAD(due, d, link);
+        }
+    }
+    all->next_tick = MAX(all->next_tick, last + 1);
+}
+
+static void look_at_due(struct deadlines *all, uint64_t now_ns)
+{
+    struct slot due = LIST_HEAD_INITIALIZER(due);
+    struct deadline *d;
+
+    take_due(all, &due, now_ns);
+    for (unsigned n = 1; (d = LIST_FIRST(&due)) != NULL; n++) {
+        LIST_REMOVE(d, link);
+        d->is_placed = false;
         look(all, d, now_ns);
         if (n % LOOKS_PER_HOLD == 0) {
             lock_drop(&all->lock);
@@ -239,17 +259,18 @@ static void look_at_slot(struct deadlines *all, struct slot *slot, uint64_t now_
     }
 }
 
-static void look_at_all_due(struct deadlines *all, uint64_t now_ns)
+static void wait_for_next(struct deadlines *all)
 {
-    uint64_t first = all->next_tick;
-    uint64_t last = now_ns / all->tick_ns;
+    struct timespec until;
 
-    if (last < first)
+    all->wake_ns = next_filled_ns(all);
+    if (all->wake_ns == CLOCK_NEVER) {
+        (void)pthread_cond_wait(&all->changed, &all->lock.mutex);
         return;
-    all->next_tick = last + 1;
-    first = MAX(first, last >= SLOTS ? last - SLOTS + 1 : 0);
-    for (uint64_t tick = first; tick <= last; tick++)
-        look_at_slot(all, &all->slots[tick % SLOTS], now_ns);
+    }
+    until = (struct timespec) {.tv_sec = (time_t)(all->wake_ns / CLOCK_NS_PER_S),
+                               .tv_nsec = (long)(all->wake_ns % CLOCK_NS_PER_S)};
+    (void)pthread_cond_timedwait(&all->changed, &all->lock.mutex, &until);
 }
 
 static void *run(void *arg)
@@ -257,19 +278,12 @@ static void *run(void *arg)
     struct deadlines *all = arg;
     LOCKED(&all->lock);
 
-    while (!all->is_ending) {
-        struct timespec until;
-        look_at_all_due(all, clock_now_ns());
-        all->wake_ns = next_filled_ns(all);
-        if (all->wake_ns == CLOCK_NEVER) {
-            (void)pthread_cond_wait(&all->changed, &all->lock.mutex);
-            continue;
-        }
-        until = (struct timespec) {.tv_sec = (time_t)(all->wake_ns / CLOCK_NS_PER_S),
-                                   .tv_nsec = (long)(all->wake_ns % CLOCK_NS_PER_S)};
-        (void)pthread_cond_timedwait(&all->changed, &all->lock.mutex, &until);
+    for (;;) {
+        look_at_due(all, clock_now_ns());
+        if (all->is_ending) /* may have been said while the lock was dropped */
+            return NULL;
+        wait_for_next(all);
     }
-    return NULL;
 }
 
 static bool write_reply(char out[REPLY_BYTES], const char *status, enum problem_name name,

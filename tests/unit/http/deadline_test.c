@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -13,6 +14,7 @@
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -28,10 +30,10 @@
 enum { PATIENCE_MS = 20000, RATE = 1 << 20 };
 
 static const struct deadline_rules rules = {
-    .header_ns = MS(60),
-    .body_ns = MS(80),
-    .answer_ns = MS(100),
-    .idle_ns = MS(150),
+    .header_ns = MS(200),
+    .body_ns = MS(200),
+    .answer_ns = MS(300),
+    .idle_ns = MS(300),
     .bytes_per_s = RATE,
 };
 
@@ -206,7 +208,7 @@ static void a_new_connection_has_header_ns_once(void **state)
 {
     const struct deadline_rules patient = {.header_ns = MS(100),
                                            .body_ns = MS(100),
-                                           .answer_ns = MS(100),
+                                           .answer_ns = MS(300),
                                            .idle_ns = MS(100),
                                            .bytes_per_s = 1};
     struct deadlines *all = start(&patient);
@@ -231,7 +233,7 @@ static void a_later_request_has_header_ns_of_its_own(void **state)
     begin(*state, &p);
     assert_int_equal(send(p.client, "G", 1, 0), 1);
     deadline_idle(&p.deadline, clock_now_ns() + 3600 * CLOCK_NS_PER_S);
-    sleep_ms(100);
+    sleep_ms(250);
     assert_true(is_open(p.client));
     began_ns = clock_now_ns();
     deadline_headers(&p.deadline, began_ns);
@@ -275,6 +277,39 @@ static void an_idle_one_that_takes_nothing_is_reset(void **state)
     (void)read_to_end(p.client, &error);
     assert_int_equal(error, ECONNRESET);
     assert_int_equal(close(p.client), 0);
+}
+
+static void an_idle_one_that_still_takes_is_waited_for(void **state)
+{
+    const struct deadline_rules gentle = {.header_ns = MS(100),
+                                          .body_ns = MS(100),
+                                          .answer_ns = MS(300),
+                                          .idle_ns = MS(300),
+                                          .bytes_per_s = 64 << 10};
+    struct deadlines *all = start(&gentle);
+    static char data[16384];
+    size_t sent, got = 0;
+    ssize_t n = 1;
+    struct pair p;
+
+    (void)state;
+    begin(all, &p);
+    sent = fill(p.server);
+    deadline_idle(&p.deadline, clock_now_ns());
+    for (int i = 0; i < 100; i++) {
+        n = recv(p.client, data, sizeof(data), 0);
+        assert_true(n > 0);
+        got += (size_t)n;
+        sleep_ms(5);
+    }
+    assert_true(got < sent);
+    assert_true(is_open(p.server));
+    while ((n = recv(p.client, data, sizeof(data), 0)) > 0)
+        got += (size_t)n;
+    assert_int_equal(n, 0);
+    assert_int_equal(got, sent);
+    end(&p);
+    (void)deadlines_free(all);
 }
 
 /* ---- bodies ---- */
@@ -363,7 +398,7 @@ static void an_answer_that_has_nothing_to_say_may_wait(void **state)
     begin(*state, &p[1]);
     deadline_answer(&p[0].deadline, clock_now_ns());
     deadline_parked(&p[1].deadline, clock_now_ns());
-    sleep_ms(600);
+    sleep_ms(1000);
     assert_true(is_open(p[0].client));
     assert_true(is_open(p[1].client));
     end(&p[0]);
@@ -378,7 +413,7 @@ static void who_takes_all_there_is_may_go_on(void **state)
 
     begin(*state, &p);
     deadline_answer(&p.deadline, clock_now_ns());
-    for (int i = 0; i < 100; i++) {
+    for (int i = 0; i < 200; i++) {
         assert_int_equal(send(p.server, "event", 5, MSG_NOSIGNAL), 5);
         sleep_ms(5);
         assert_int_equal(recv(p.client, data, sizeof(data), 0), 5);
@@ -391,7 +426,7 @@ static void who_takes_enough_may_go_on(void **state)
 {
     const struct deadline_rules gentle = {.header_ns = MS(100),
                                           .body_ns = MS(100),
-                                          .answer_ns = MS(100),
+                                          .answer_ns = MS(300),
                                           .idle_ns = MS(100),
                                           .bytes_per_s = 64 << 10};
     struct deadlines *all = start(&gentle);
@@ -401,7 +436,7 @@ static void who_takes_enough_may_go_on(void **state)
     (void)state;
     begin(all, &p);
     deadline_answer(&p.deadline, clock_now_ns());
-    for (int i = 0; i < 300; i++) {
+    for (int i = 0; i < 400; i++) {
         (void)fill(p.server);
         assert_true(recv(p.client, data, sizeof(data), MSG_DONTWAIT) != 0);
         sleep_ms(2);
@@ -447,7 +482,7 @@ static void what_is_no_tcp_is_not_judged_by_what_it_takes(void **state)
     deadline_begin(*state, &p.deadline, p.server, true, clock_now_ns());
     deadline_answer(&p.deadline, clock_now_ns());
     assert_true(fill(p.server) > 0);
-    sleep_ms(400);
+    sleep_ms(1000);
     assert_true(is_open(p.client));
     end(&p);
 }
@@ -474,7 +509,7 @@ static void who_has_ended_is_left_alone(void **state)
 
     begin(*state, &p);
     deadline_end(&p.deadline);
-    sleep_ms(200);
+    sleep_ms(300);
     assert_true(is_open(p.client));
     assert_int_equal(close(p.server) + close(p.client), 0);
 }
@@ -499,6 +534,41 @@ static void a_thousand_at_once(void **state)
     for (int i = 0; i < COUNT; i++)
         end(&pairs[i]);
     free(pairs);
+}
+
+static void stop_for(unsigned s)
+{
+    pid_t self = getpid(), child = fork();
+
+    assert_true(child >= 0);
+    if (child == 0) {
+        (void)poll(NULL, 0, (int)s * 1000);
+        (void)kill(self, SIGCONT);
+        _exit(0);
+    }
+    (void)kill(self, SIGSTOP);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+}
+
+/* The whole wheel is due at once. */
+static void it_goes_on_after_a_standstill(void **state)
+{
+    struct pair p[40], late_one;
+    int error;
+
+    for (size_t i = 0; i < ARRAY_SIZE(p); i++) {
+        begin(*state, &p[i]);
+        deadline_idle(&p[i].deadline, clock_now_ns() + MS(3600 * 1000));
+        sleep_ms(5);
+    }
+    stop_for(1);
+    begin(*state, &late_one);
+    assert_string_equal(read_to_end(late_one.client, &error), "");
+    end(&late_one);
+    for (size_t i = 0; i < ARRAY_SIZE(p); i++) {
+        assert_true(is_open(p[i].client));
+        end(&p[i]);
+    }
 }
 
 /* How often the thread of this name has slept; -1 without one. */
@@ -535,7 +605,7 @@ static void nobody_is_woken_for_nothing(void **state)
 
     begin(*state, &p);
     end(&p);
-    sleep_ms(200); /* for the slot that is empty now */
+    sleep_ms(500); /* for the slot that is empty now */
     before = sleeps_of("deadlines");
     assert_true(before > 0);
     sleep_ms(400);
@@ -666,6 +736,7 @@ int main(void)
         TEST(a_later_request_has_header_ns_of_its_own),
         TEST(an_idle_one_is_shut_without_a_word),
         TEST(an_idle_one_that_takes_nothing_is_reset),
+        TEST(an_idle_one_that_still_takes_is_waited_for),
         TEST(a_body_that_does_not_come_gets_408),
         TEST(every_byte_of_a_body_buys_time),
         TEST(the_next_body_begins_with_nothing),
@@ -679,6 +750,7 @@ int main(void)
         TEST(no_answer_leaves_after_408),
         TEST(who_has_ended_is_left_alone),
         TEST(a_thousand_at_once),
+        TEST(it_goes_on_after_a_standstill),
         TEST(nobody_is_woken_for_nothing),
         TEST(a_drain_ends_bodies_with_503),
         TEST(a_drain_leaves_the_others),
