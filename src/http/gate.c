@@ -46,20 +46,16 @@ bool gate_knows_layout(const char *library_version)
     return false;
 }
 
-/* The first fault counts. */
 static bool refuse(struct gate *g, enum problem_name name, const char *detail)
 {
-    if (g->fault.detail == NULL)
-        g->fault = (struct gate_fault) {.name = name, .detail = detail};
+    g->fault = (struct gate_fault) {.name = name, .detail = detail};
     return false;
 }
 
 static bool refuse_limit(struct gate *g, enum problem_name name, const char *detail, unsigned limit,
                          const char *option)
 {
-    if (g->fault.detail == NULL)
-        g->fault =
-            (struct gate_fault) {.name = name, .detail = detail, .option = option, .limit = limit};
+    g->fault = (struct gate_fault) {name, detail, option, limit};
     return false;
 }
 
@@ -98,12 +94,13 @@ static bool judge_version(struct gate *g)
 static bool follow_line(struct gate *g)
 {
     const struct gate_line *line = g->line;
-    const char *end = line->version + VERSION_BYTES;
+    const char *end =
+        line->version + VERSION_BYTES; /* where it has a NUL, or it is another version */
 
     if (!g->rules->knows_layout)
         return true;
     if (line->target != line->method + strlen(line->method) + 1 ||
-        line->version != line->target + line->target_bytes + 1 || end[0] != '\0' || end[1] != '\0')
+        line->version != line->target + line->target_bytes + 1 || end[1] != '\0')
         return refuse_form(g);
     g->next = end + 2;
     return true;
@@ -151,18 +148,19 @@ static bool is_blank(char c)
     return c == ' ' || c == '\t';
 }
 
-/* Name, colon, blanks, value, CR, LF, and all of it where the line before ended. */
+/* Name, colon, blanks, value, CR, LF, and all of it where the line before ended. A value that begins with a blank is
+ * one that 0.9.77 has joined with the line behind it. */
 static bool follows(struct gate *g, const char *name, size_t name_bytes, const char *value,
                     size_t value_bytes)
 {
     const char *p = name + name_bytes + 1;
 
-    if (name != g->next || value < p)
+    if (name != g->next)
         return false;
     while (p < value && is_blank(*p))
         p++;
     g->next = value + value_bytes + 2;
-    return p == value && value[value_bytes] == '\0' && value[value_bytes + 1] == '\0';
+    return p == value && !is_blank(*value) && value[value_bytes + 1] == '\0';
 }
 
 /* Eight bytes at once: a high bit of the result is set if any is below 0x20 or is 0x7f. */
@@ -277,7 +275,6 @@ static bool judge_length(struct gate *g, const char *text)
 
     if (rc == 0 && g->content_length != UINT64_MAX)
         return true;
-    g->content_length = UINT64_MAX;
     return rc == -EINVAL
                ? refuse(g, PROBLEM_BAD_REQUEST, "Send a Content-Length of digits only.")
                : refuse(g, PROBLEM_BODY_TOO_LARGE, "Send a Content-Length below 2 to the 64th.");

@@ -8,8 +8,8 @@
  * end the head. Other versions lay it out otherwise; there only the meaning is judged, which is all they need.
  *
  * What cannot be seen here: libmicrohttpd puts NULs where lines end, so a NUL that stood in the place of a CR looks like
- * it; lines that are empty or begin with a NUL are gone when they come before the request line; and the body, its
- * chunks and trailers come later.
+ * it; lines that are empty or begin with a NUL are gone when they come before the request line; 0.9.77 puts blanks where
+ * a folded value is joined, as RFC 9112 (5.2) allows; and the body, its chunks and trailers come later.
  *
  * Knows nothing of libmicrohttpd itself: head.c hands in what it got, so tests and fuzzers can do the same.
  *
