@@ -122,8 +122,6 @@ check-unit: all $(UNIT) $(REPLAYS) $(TEST_KERNELS) ## unit tests only
 	@$(TEST_ENV) sh tests/unit/run.sh $(UNIT) $(REPLAYS)
 check-system: deps-check all $(TEST_KERNELS) ## wall, system and fault tests only (T=path or -k word)
 	$(PYTEST) $(or $(T),tests/wall tests/system tests/fault)
-soak: deps-check all ## the long rounds of the fault tests
-	PRONG_SOAK=1 $(PYTEST) tests/fault
 fuzz: deps-fuzz ## invent requests with libFuzzer (HARNESS="gate http", RUNS=10000000 or SECONDS=600)
 	@$(MAKE) --no-print-directory BUILD=fuzz CC=clang $(patsubst %,build/fuzz/fuzz_%,$(HARNESS))
 	@RUNS='$(RUNS)' FUZZ_SECONDS='$(SECONDS)' sh tests/fuzz/run.sh $(HARNESS)
@@ -131,12 +129,17 @@ fuzz-merge: deps-fuzz ## the same, then keep what reaches new code in tests/fuzz
 	@$(MAKE) --no-print-directory fuzz
 	@sh tests/fuzz/merge.sh $(HARNESS)
 HARNESS := gate http
+soak: deps-check all ## the long rounds of the fault tests and of the end under load
+	PRONG_SOAK=1 $(PYTEST) tests/fault tests/system/test_s_drain.py
 bench: deps-bench all ## the speed and memory table (ROWS="echo primes" for some)
-	@$(MAKE) --no-print-directory -C . $(B)/bench/bare $(B)/bench/copy
+	@$(MAKE) --no-print-directory -C . $(patsubst %,$(B)/bench/%,bare copy gate streams)
 	$(TEST_ENV) PRONG_BENCH=$(CURDIR)/$(B)/bench $(PYTHON) tests/bench/bench.py $(ROWS)
-$(B)/bench/%: tests/bench/%.c | deps
+$(B)/bench/bare $(B)/bench/copy: $(B)/bench/%: tests/bench/%.c | deps
 	@mkdir -p $(@D)
 	$(Q)$(CC) -D_GNU_SOURCE -std=gnu11 -O2 $(WARNINGS) -o $@ $< -lmicrohttpd -pthread
+$(B)/bench/gate $(B)/bench/streams: $(B)/bench/%: tests/bench/%.c $(B)/libserver.a | deps
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(COMMON) $(SERVER_FLAGS) -o $@ $< $(B)/libserver.a $(SERVER_LIBS)
 
 # ---- the rest -------------------------------------------------------------------------------------
 lint: deps-lint ## format, static analysis, house rules

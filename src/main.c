@@ -20,6 +20,7 @@
 #include "config.h"
 #include "healthcheck.h"
 #include "http/access_log.h"
+#include "http/listen.h"
 #include "machine.h"
 #include "state/metrics.h"
 
@@ -29,6 +30,7 @@ enum {
     EXIT_FORCED = 2,
     READY_S = 15,
     ANSWER_S = 5, /* for answers that are ready to be sent */
+    LEAVE_S = 2,  /* for who was let in just before an inherited socket was left */
     FD_RESERVE = 512,
     THREADS_PER_CORE = 4,
     LARGE_BLOCK_BYTES = 256 << 10,
@@ -40,6 +42,7 @@ struct prong {
     struct api api;
     struct server *server;
     struct access_log *access_log;
+    int listen_fd; /* inherited, or -1 */
     int signals;
 };
 
@@ -83,6 +86,7 @@ static struct server_config server_config_of(struct prong *p)
 
     return (struct server_config) {
         .listen = c->listen,
+        .listen_fd = p->listen_fd,
         .insecure = c->insecure,
         .threads = (unsigned)c->threads,
         .connections = (unsigned)c->connections,
@@ -224,7 +228,7 @@ static void stop(struct prong *p)
     size_t left;
 
     if (p->server != NULL)
-        server_drain(p->server);
+        server_drain(p->server, deadline_ns);
     if (p->api.sched != NULL) {
         sched_drain(p->api.sched);
         left = sched_wait_idle(p->api.sched, deadline_ns);
@@ -271,6 +275,7 @@ static int serve(struct prong *p)
     }
     say_where(p);
     wait_signal(p);
+    server_leave(p->server, clock_now_ns() + MIN(p->config.drain_ns, LEAVE_S * CLOCK_NS_PER_S));
     sched_drain(p->api.sched); /* from here on /readyz says no */
     log_info("ending: at most %.0f s for what runs; once more Ctrl-C ends it at once",
              (double)p->config.drain_ns / (double)CLOCK_NS_PER_S);
@@ -293,6 +298,11 @@ static int prepare(struct prong *p, struct err *err)
                        p->config.log_format);
     log_init("prong", level);
     log_set_format(format);
+    rc = listen_inherit(&p->listen_fd, err);
+    if (rc < 0)
+        return rc;
+    if (p->listen_fd >= 0)
+        log_info("--listen is not used: a socket was given in LISTEN_FDS");
     rc = places_find(&p->places, &p->config.kernels, &p->config.www, err);
     if (rc < 0)
         return rc;

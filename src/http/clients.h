@@ -3,7 +3,8 @@
  * once, and requests per second with a burst (a token bucket). IPv6 addresses count by their /64. Any thread.
  *
  * An address is known as long as it is connected, and after that as long as its bucket is not full again, so leaving
- * does not refill it.
+ * does not refill it. Who comes and goes takes a lock; a request takes none, one atomic exchange is enough. Without any
+ * limit nobody is known and nothing is counted.
  */
 #ifndef HTTP_CLIENTS_H
 #define HTTP_CLIENTS_H
@@ -29,9 +30,9 @@ struct client_quota {
     uint64_t wait_ns;   /* refused: until one request is allowed again */
 };
 
-/* NULL without memory. */
+/* NULL without memory. A burst of 0 is taken as 1. */
 struct clients *clients_new(struct clients_limits limits);
-/* When all have left. */
+/* When all have left. NULL is fine. */
 struct clients *clients_free(struct clients *clients);
 
 /* A connection from this address. NULL when it has as many as it may (*ret_is_full), or there is no memory. */

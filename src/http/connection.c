@@ -8,6 +8,7 @@
 #include "base/hash.h"
 #include "http/clients.h"
 #include "http/request.h"
+#include "http/seat.h"
 #include "http/serve.h"
 #include "state/metrics.h"
 
@@ -17,7 +18,12 @@ enum MHD_Result connection_admit(void *server, const struct sockaddr *address, s
 
     (void)address;
     (void)bytes;
-    return atomic_load(&s->draining) ? MHD_NO : MHD_YES;
+    if (!atomic_load(&s->leaving))
+        return atomic_load(&s->draining) ? MHD_NO : MHD_YES;
+    /* Whoever was taken from a socket that somebody else goes on with must be served; but see
+     * server_shut_listener, which this waits for. */
+    LOCKED(&s->idle_lock);
+    return MHD_YES;
 }
 
 /* Once for each connection, since the text of an address takes longer than an answer may. */
@@ -74,6 +80,15 @@ static struct connection *connection_new(struct server *s, struct MHD_Connection
     return c;
 }
 
+void connection_served(struct connection *c, struct server *s)
+{
+    if (c->is_served)
+        return;
+    c->is_served = true;
+    if (atomic_fetch_sub(&s->unserved, 1) == 1 && atomic_load(&s->leaving))
+        server_wake(s);
+}
+
 static void connection_free(struct connection *c)
 {
     if (c == NULL)
@@ -84,6 +99,12 @@ static void connection_free(struct connection *c)
     free(c);
 }
 
+static void count_connection(struct server *s, int change)
+{
+    if (!seat_count_connection(s, change))
+        atomic_fetch_add(&s->seatless, (size_t)change);
+}
+
 void connection_changed(void *server, struct MHD_Connection *connection, void **context,
                         enum MHD_ConnectionNotificationCode what)
 {
@@ -91,15 +112,19 @@ void connection_changed(void *server, struct MHD_Connection *connection, void **
 
     if (what == MHD_CONNECTION_NOTIFY_STARTED) {
         *context = connection_new(s, connection);
-        atomic_fetch_add(&s->connections, 1);
+        if (*context != NULL)
+            atomic_fetch_add(&s->unserved, 1);
+        count_connection(s, 1);
         metrics_add(METRIC_HTTP_CONNECTIONS, 0, 1);
         return;
     }
+    if (*context != NULL)
+        connection_served(*context, s);
     connection_free(*context);
     *context = NULL;
-    atomic_fetch_sub(&s->connections, 1);
+    count_connection(s, -1);
     metrics_add(METRIC_HTTP_CONNECTIONS, 0, (uint64_t)-1);
-    if (atomic_load(&s->draining))
+    if (atomic_load(&s->draining) || atomic_load(&s->leaving))
         server_shut_listener(s);
 }
 

@@ -12,6 +12,7 @@
 enum { CONNECTION_ADDRESS_BYTES = 64 };
 
 struct client;
+struct server;
 struct request;
 
 /* What we know of one connection, from its start to its end. */
@@ -22,6 +23,7 @@ struct connection {
     uint64_t key; /* of the address, for fairness */
     char address[CONNECTION_ADDRESS_BYTES]; /* as text, for logs */
     int fd;
+    bool is_served; /* has had its first answer, or waits for it */
 };
 
 /* The policy of accepting: nobody is let in while the server drains. */
@@ -30,6 +32,9 @@ enum MHD_Result connection_admit(void *server, const struct sockaddr *address, s
 /* MHD_OPTION_NOTIFY_CONNECTION. */
 void connection_changed(void *server, struct MHD_Connection *connection, void **context,
                         enum MHD_ConnectionNotificationCode what);
+
+/* Its first request is answered, or parked until it can be. */
+void connection_served(struct connection *c, struct server *s);
 
 /* NULL when there was no memory for it at its start. */
 struct connection *connection_of(struct MHD_Connection *connection);

@@ -68,7 +68,7 @@ static bool refuse_form(struct gate *g)
 
 static bool judge_method(struct gate *g)
 {
-    size_t bytes = strlen(g->line->method);
+    size_t bytes;
 
     g->method = HTTP_METHOD_COUNT;
     for (int i = 0; i < HTTP_METHOD_COUNT; i++) {
@@ -77,6 +77,7 @@ static bool judge_method(struct gate *g)
             return true;
         }
     }
+    bytes = strlen(g->line->method);
     if (bytes == 0 || bytes_span(g->line->method, bytes, BYTE_TOKEN) != bytes)
         return refuse(g, PROBLEM_BAD_REQUEST, "Send a method that is a token, such as GET.");
     return refuse(g, PROBLEM_NOT_IMPLEMENTED,

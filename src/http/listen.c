@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <string.h>
@@ -10,7 +11,10 @@
 #include "base/check.h"
 #include "base/parse.h"
 
-enum { HOST_BYTES = 256 };
+enum {
+    HOST_BYTES = 256,
+    FIRST_INHERITED_FD = 3, /* SD_LISTEN_FDS_START */
+};
 
 /* Splits "host:port"; the brackets of "[::1]:80" go. */
 static int split(const char *where, char *host, size_t capacity, char *port, size_t port_capacity)
@@ -94,6 +98,15 @@ static int open_first(const struct addrinfo *list, bool may_face_others)
     return fd;
 }
 
+static int refuse_others(const char *where, struct err *err)
+{
+    return err_set(err, -EACCES,
+                   "will not listen on \"%s\": anyone who reaches it could compute here; use a "
+                   "loopback address, --token-file FILE to let in who has a token, or "
+                   "--insecure to let in everybody",
+                   where);
+}
+
 int listen_open(const char *where, bool may_face_others, int *ret_fd, char *url, size_t url_bytes,
                 struct err *err)
 {
@@ -111,11 +124,7 @@ int listen_open(const char *where, bool may_face_others, int *ret_fd, char *url,
     fd = open_first(list, may_face_others);
     freeaddrinfo(list);
     if (fd == -EPERM)
-        return err_set(err, -EACCES,
-                       "will not listen on \"%s\": anyone who reaches it could compute here; use a "
-                       "loopback address, --token-file FILE to let in who has a token, or "
-                       "--insecure to let in everybody",
-                       where);
+        return refuse_others(where, err);
     if (fd < 0)
         return err_set(err, fd, "cannot listen on \"%s\": %s", where, strerror(-fd));
     rc = describe(fd, url, url_bytes);
@@ -124,5 +133,80 @@ int listen_open(const char *where, bool may_face_others, int *ret_fd, char *url,
         return err_set(err, rc, "cannot listen on \"%s\": %s", where, strerror(-rc));
     }
     *ret_fd = fd;
+    return 0;
+}
+
+int listen_adopt(int fd, bool may_face_others, char *url, size_t url_bytes, struct err *err)
+{
+    struct sockaddr_storage address;
+    socklen_t bytes = sizeof(address);
+    int rc = describe(fd, url, url_bytes);
+
+    if (rc < 0 || getsockname(fd, (struct sockaddr *)&address, &bytes) < 0)
+        return err_set(err, rc < 0 ? rc : -errno, "the inherited socket has no address");
+    if (!may_face_others && !is_loopback((struct sockaddr *)&address))
+        return refuse_others(url, err);
+    return 0;
+}
+
+/* The number of sockets that are for this process; 0 without. */
+static int count_inherited(uint64_t *ret_count, struct err *err)
+{
+    const char *pid_text = getenv("LISTEN_PID"), *count_text = getenv("LISTEN_FDS");
+    uint64_t pid;
+
+    *ret_count = 0;
+    if (pid_text == NULL || count_text == NULL)
+        return 0;
+    if (parse_u64(pid_text, &pid) < 0 ||
+        (pid == (uint64_t)getpid() && parse_u64(count_text, ret_count) < 0))
+        return err_set(err, -EINVAL, "LISTEN_PID=%s and LISTEN_FDS=%s are no numbers", pid_text,
+                       count_text);
+    return 0;
+}
+
+static int option_of(int fd, int name)
+{
+    int value = 0;
+    socklen_t bytes = sizeof(value);
+
+    return getsockopt(fd, SOL_SOCKET, name, &value, &bytes) < 0 ? -errno : value;
+}
+
+static int check_inherited(int fd, struct err *err)
+{
+    int family = option_of(fd, SO_DOMAIN);
+
+    if (family < 0)
+        return err_set(err, family, "LISTEN_FDS is set, but descriptor %d is no socket: %s", fd,
+                       strerror(-family));
+    if ((family != AF_INET && family != AF_INET6) || option_of(fd, SO_TYPE) != SOCK_STREAM ||
+        option_of(fd, SO_ACCEPTCONN) != 1)
+        return err_set(err, -EINVAL,
+                       "the socket in LISTEN_FDS is not one that listens on TCP; write it as "
+                       "ListenStream=127.0.0.1:8080, with Accept=no");
+    if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 ||
+        fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) < 0)
+        return err_set(err, -errno, "cannot use the socket in LISTEN_FDS: %s", strerror(errno));
+    return 0;
+}
+
+int listen_inherit(int *ret_fd, struct err *err)
+{
+    uint64_t count;
+    int rc = count_inherited(&count, err);
+
+    (void)unsetenv("LISTEN_PID");
+    (void)unsetenv("LISTEN_FDS");
+    (void)unsetenv("LISTEN_FDNAMES");
+    if (rc == 0 && count > 1)
+        rc = err_set(err, -EINVAL,
+                     "LISTEN_FDS has %llu sockets, and one is served; leave one ListenStream=",
+                     (unsigned long long)count);
+    if (rc == 0 && count == 1)
+        rc = check_inherited(FIRST_INHERITED_FD, err);
+    if (rc < 0)
+        return rc;
+    *ret_fd = count == 1 ? FIRST_INHERITED_FD : -1;
     return 0;
 }

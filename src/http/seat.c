@@ -12,6 +12,7 @@ enum { SPARES_MAX = 64 };
 struct seat {
     /* Only its thread writes; in a cache line of its own, since server_wait_idle reads it. */
     _Alignas(64) _Atomic size_t in_flight;
+    _Atomic size_t connections;
     struct request *spare;
     size_t spares;
     struct static_cache *cache;
@@ -92,8 +93,24 @@ void seat_leave_flight(struct server *s)
     atomic_fetch_sub(&seat->in_flight, 1);
     if (!atomic_load(&s->draining))
         return;
-    LOCKED(&s->idle_lock);
-    CHECK(pthread_cond_broadcast(&s->idle) == 0);
+    server_wake(s);
+}
+
+bool seat_count_connection(struct server *s, int change)
+{
+    if (!take_seat(s))
+        return false;
+    atomic_fetch_add(&seat->connections, (size_t)change);
+    return true;
+}
+
+size_t seats_connections_max(const struct seat *first)
+{
+    size_t most = 0;
+
+    for (const struct seat *each = first; each != NULL; each = each->next)
+        most = MAX(most, atomic_load(&each->connections));
+    return most;
 }
 
 size_t seats_in_flight(const struct seat *first)

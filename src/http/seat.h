@@ -1,12 +1,13 @@
 /*
  * F3, http's own. What one pool thread keeps for itself, so that answering needs no lock: its spare requests,
- * its files, its count of requests in flight. All but the two functions at the end are called on the pool
+ * its files, its count of requests in flight. All but the three functions at the end are called on the pool
  * thread.
  */
 #ifndef HTTP_SEAT_H
 #define HTTP_SEAT_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 struct request;
@@ -24,6 +25,12 @@ struct static_cache *seat_cache(void);
 /* Around each request that server_wait_idle waits for. */
 void seat_enter_flight(void);
 void seat_leave_flight(struct server *s);
+
+/* A connection of this thread begins (1) or ends (-1). False without memory for the seat. */
+bool seat_count_connection(struct server *s, int change);
+
+/* Under the server's idle_lock: connections of the thread that has most. */
+size_t seats_connections_max(const struct seat *first);
 
 /* Under the server's idle_lock: requests in flight, of all seats. */
 size_t seats_in_flight(const struct seat *first);

@@ -224,24 +224,32 @@ static bool is_open(const struct request *r)
     return r->route == NULL ? r->allowed == 0 : (r->route->flags & ROUTE_OPEN) != 0;
 }
 
-static void add_quota(struct request *r, const struct client_quota *q)
+static uint64_t whole_seconds(uint64_t ns)
 {
+    return (ns + CLOCK_NS_PER_S - 1) / CLOCK_NS_PER_S;
+}
+
+/* As in draft-ietf-httpapi-ratelimit-headers. */
+static void tell_quota(struct request *r)
+{
+    const struct client_quota *q = &r->quota;
+    unsigned per_s = r->server->config.clients.requests_per_s;
+
     respond_header_printf(r, "RateLimit-Policy", "\"requests\";q=%u;w=%u", q->limit,
-                          MAX(q->limit / MAX(r->server->config.clients.requests_per_s, 1U), 1U));
+                          (q->limit + per_s - 1) / per_s);
     respond_header_printf(r, "RateLimit", "\"requests\";r=%u;t=%llu", q->remaining,
-                          (unsigned long long)(q->refill_ns / CLOCK_NS_PER_S + 1));
+                          (unsigned long long)whole_seconds(q->refill_ns));
 }
 
 /* Probes are not counted: who watches us must not be refused because somebody else asks much. */
 static bool is_within_quota(struct request *r)
 {
-    struct client_quota quota;
     uint64_t wait_s;
 
     if (r->peer->client == NULL || (r->route != NULL && (r->route->flags & ROUTE_OPEN) != 0) ||
-        client_may_ask(r->peer->client, r->start_ns, &quota))
+        client_may_ask(r->peer->client, r->start_ns, &r->quota))
         return true;
-    wait_s = quota.wait_ns / CLOCK_NS_PER_S + 1;
+    wait_s = whole_seconds(r->quota.wait_ns);
     metrics_add(METRIC_HTTP_REFUSED, r->server->refused_labels[REFUSED_REQUESTS], 1);
     respond_problem(r, PROBLEM_TOO_MANY_REQUESTS,
                     json_pack("{s:I, s:s}", "retry_after", (json_int_t)wait_s, "option",
@@ -249,7 +257,6 @@ static bool is_within_quota(struct request *r)
                     "This address has sent more than its share. Send the request again in %llu s.",
                     (unsigned long long)wait_s);
     respond_header_printf(r, "Retry-After", "%llu", (unsigned long long)wait_s);
-    add_quota(r, &quota);
     return false;
 }
 
@@ -268,6 +275,7 @@ static bool take_from_budget(struct request *r, uint64_t bytes)
 
     if (atomic_fetch_add(&s->body_bytes, bytes) + bytes <= s->config.bodies_max) {
         r->budgeted_bytes += bytes;
+        metrics_add(METRIC_HTTP_BODY_BYTES, 0, bytes);
         return true;
     }
     atomic_fetch_sub(&s->body_bytes, bytes);
@@ -278,6 +286,14 @@ static bool take_from_budget(struct request *r, uint64_t bytes)
                     "Too many large bodies are on their way. Send this one again in a second.");
     respond_header(r, "Retry-After", "1");
     return false;
+}
+
+static void give_back_budget(struct request *r)
+{
+    if (r->budgeted_bytes == 0)
+        return;
+    atomic_fetch_sub(&r->server->body_bytes, r->budgeted_bytes);
+    metrics_add(METRIC_HTTP_BODY_BYTES, 0, -r->budgeted_bytes);
 }
 
 /* What can be decided before the body: answers to refuse. */
@@ -325,8 +341,9 @@ static void note_job(struct request *r)
 
 static enum MHD_Result deliver(struct request *r)
 {
-    bool closing =
-        r->must_close || atomic_load_explicit(&r->server->draining, memory_order_relaxed);
+    bool closing = r->must_close ||
+                   atomic_load_explicit(&r->server->draining, memory_order_relaxed) ||
+                   atomic_load_explicit(&r->server->leaving, memory_order_relaxed);
     enum MHD_Result rc;
 
     if (r->file != NULL) {
@@ -335,6 +352,8 @@ static enum MHD_Result deliver(struct request *r)
         r->status = 500;
         rc = MHD_queue_response(r->connection, r->status, r->server->failure);
     } else {
+        if (r->quota.limit > 0)
+            tell_quota(r);
         response_complete(r, closing);
         if (r->server->config.access_log != NULL)
             note_job(r);
@@ -370,7 +389,7 @@ static enum MHD_Result begin(struct request *r, const char *method, const char *
     if (has_body(r) && !r->is_chunked && !request_is_answered(r) && r->sink.write == NULL)
         (void)buf_reserve(&r->body, (size_t)MIN(r->content_length, (uint64_t)RESERVE_BYTES_MAX));
     if (has_body(r))
-        deadline_body(&r->peer->deadline, r->start_ns);
+        deadline_body(&r->peer->deadline, clock_coarse_ns());
     return MHD_YES;
 }
 
@@ -392,15 +411,19 @@ static enum MHD_Result take_body(struct request *r, const char *data, size_t byt
 {
     r->body_bytes += bytes;
     deadline_body_took(&r->peer->deadline, bytes);
+    if (r->body_bytes < r->content_length)
+        deadline_retell_end(&r->peer->deadline);
     if (r->is_chunked && !request_is_answered(r))
         (void)take_from_budget(r, bytes);
     if (!request_is_answered(r) && r->body_bytes > body_max(r))
         respond_too_large(r);
-    if (!request_is_answered(r))
+    if (!request_is_answered(r)) {
         keep_body(r, data, bytes);
-    else if (r->body_bytes > body_max(r) + DISCARD_BYTES_MAX)
-        return MHD_NO;
-    return MHD_YES;
+        return MHD_YES;
+    }
+    if (r->is_chunked) /* who knows how long it is */
+        r->discarded_bytes += bytes;
+    return r->discarded_bytes <= DISCARD_BYTES_MAX ? MHD_YES : MHD_NO;
 }
 
 static void run_handler(struct request *r)
@@ -509,12 +532,12 @@ void serve_complete(void *server, struct MHD_Connection *connection, void **cont
         MHD_destroy_response(r->response);
     if (r->begun)
         count(r, now_ns);
-    if (r->budgeted_bytes > 0)
-        atomic_fetch_sub(&r->server->body_bytes, r->budgeted_bytes);
+    give_back_budget(r);
     request_free_joined(r);
     deadline_idle(&r->peer->deadline, now_ns);
     if (r->begun)
         seat_leave_flight(server);
+    connection_served(r->peer, server);
     log_about(NULL);
     seat_request_give(r);
 }

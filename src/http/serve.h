@@ -30,7 +30,9 @@ struct server {
     struct hash_key client_key;
     int *route_labels; /* of the metrics, in the order of the routes */
     int static_label, unmatched_label;
-    _Atomic bool draining;
+    _Atomic bool leaving,
+        draining; /* leaving: served as usual, but each connection ends with its answer */
+    _Atomic size_t unserved; /* connections that have had neither an answer nor a wait */
     struct lock idle_lock;
     pthread_cond_t idle;
     struct seat *seats; /* under idle_lock */
@@ -41,7 +43,7 @@ struct server {
     struct gate_rules rules;
     int refused_labels[REFUSED_COUNT];
     _Atomic uint64_t body_bytes; /* of all bodies in flight */
-    _Atomic size_t connections;
+    _Atomic size_t seatless;     /* connections that no seat counts, for want of memory */
     int listen_fd;    /* libmicrohttpd's; server_drain puts something else in its place */
     int quiet_fds[2]; /* a socket pair that nothing is ever sent through */
     _Atomic bool shut;
@@ -59,6 +61,9 @@ enum MHD_Result serve_call(void *server, struct MHD_Connection *connection, cons
 /* The answer is sent or the connection gone: MHD_OPTION_NOTIFY_COMPLETED. */
 void serve_complete(void *server, struct MHD_Connection *connection, void **context,
                     enum MHD_RequestTerminationCode why);
+
+/* Wakes whoever waits in server_wait_idle or server_leave, to look again. */
+void server_wake(struct server *s);
 
 /* Puts the listening socket out of libmicrohttpd's sight as soon as that is safe. */
 void server_shut_listener(struct server *s);

@@ -21,8 +21,11 @@
 #include "state/metrics.h"
 
 enum {
-    FDS_RESERVED = 64, /* for all that is no connection */
+    FDS_RESERVED = 64, /* for all that is no connection and no file of www/ */
     OPTIONS_MAX = 16,
+    LEAVE_MS_MIN = 100,
+    NO_DESCRIPTOR_MS = 50,
+    SAY_AGAIN_S = 60,
 };
 
 /* What must never happen has happened inside libmicrohttpd. Its code goes on as if this did not return
@@ -32,6 +35,28 @@ static void panic(void *arg, const char *file, unsigned line, const char *reason
     (void)arg;
     log_error("libmicrohttpd: %s (%s:%u)", reason == NULL ? "no reason" : reason, file, line);
     abort();
+}
+
+/* True once a minute. */
+static bool may_say_again(void)
+{
+    static _Atomic uint64_t said_ns;
+    uint64_t now_ns = clock_now_ns(), last_ns = atomic_load(&said_ns);
+
+    return (last_ns == 0 || now_ns - last_ns > SAY_AGAIN_S * CLOCK_NS_PER_S) &&
+           atomic_compare_exchange_strong(&said_ns, &last_ns, now_ns);
+}
+
+/* Of a thread that has no connection, and no descriptor for its first one. It would ask for one again at once and for
+ * ever; since it has nobody to keep waiting, it may sleep instead. The clients wait to be accepted. */
+static void wait_for_descriptors(void)
+{
+    const struct timespec pause = {.tv_nsec = NO_DESCRIPTOR_MS * (long)CLOCK_NS_PER_MS};
+
+    if (may_say_again())
+        log_warning("no file descriptor is left for connections: clients wait. Raise ulimit -n, or "
+                    "lower --connections");
+    (void)nanosleep(&pause, NULL);
 }
 
 static void log_library(void *arg, const char *format, va_list args) PRINTF_LIKE(2, 0);
@@ -44,9 +69,14 @@ static void log_library(void *arg, const char *format, va_list args)
     (void)vsnprintf(text, sizeof(text), format, args);
     n = strcspn(text, "\n");
     text[n] = '\0';
+    if (strstr(text, "resource limit at FIRST connection") != NULL) {
+        wait_for_descriptors();
+        return;
+    }
     /* What any client can cause by leaving or by sending rubbish is no news. */
     log_write(strcasestr(text, "closing connection") != NULL ||
-                      strncmp(text, "Failed to", 9) == 0 || strstr(text, "handshake") != NULL
+                      strncmp(text, "Failed to", 9) == 0 ||
+                      strncmp(text, "Error accepting", 15) == 0 || strstr(text, "handshake") != NULL
                   ? LOG_DEBUG
                   : LOG_WARNING,
               "libmicrohttpd: %s", text);
@@ -106,16 +136,18 @@ static int start_daemon(struct server *s, struct err *err)
 static int check_limits(struct server *s, struct err *err)
 {
     struct server_config *c = &s->config;
-    size_t fds = fd_limit_raise(c->connections + (size_t)FDS_RESERVED);
+    size_t reserved = FDS_RESERVED + (size_t)c->threads * STATIC_KEPT_FDS;
+    /* A connection may have a file on its way, and does without when there are no more. */
+    size_t fds = fd_limit_raise(2 * (size_t)c->connections + reserved);
 
     if (c->threads < 1 || c->connections < 4 * c->threads)
         return err_set(err, -EINVAL,
                        "%u connections are too few for %u threads: give at least 4 to each",
                        c->connections, c->threads);
-    if (fds < FDS_RESERVED + 4 * (size_t)c->threads)
+    if (fds < reserved + 4 * (size_t)c->threads)
         return err_set(err, -EMFILE, "only %zu files may be open: raise ulimit -n", fds);
-    if (fds < c->connections + (size_t)FDS_RESERVED) {
-        c->connections = (unsigned)(fds - FDS_RESERVED);
+    if (fds < c->connections + reserved) {
+        c->connections = (unsigned)(fds - reserved);
         log_warning("at most %u connections, since only %zu files may be open", c->connections,
                     fds);
     }
@@ -197,7 +229,7 @@ static int prepare_guards(struct server *s, struct err *err)
     s->clients = clients_new(c->clients);
     if (s->clients == NULL)
         return err_set(err, -ENOMEM, "no memory for the HTTP server");
-    rc = selftest_run(err);
+    rc = selftest_run(s->rules.knows_layout, err);
     return rc < 0 ? rc : deadlines_new(&s->deadlines, &c->slow, err);
 }
 
@@ -218,11 +250,15 @@ static int open_door(struct server *s, struct err *err)
                                    .hosts = c->hosts,
                                    .origins = c->origins,
                                    .token_file = c->token_file};
+    bool may_face_others = c->insecure || c->token_file != NULL;
     int rc = tls_read(&s->tls, c->tls_cert, c->tls_key, err);
 
-    if (rc == 0)
-        rc = listen_open(c->listen, c->insecure || c->token_file != NULL, &s->listen_fd, s->url,
-                         sizeof(s->url), err);
+    if (rc == 0 && c->listen_fd > 0) {
+        s->listen_fd = c->listen_fd;
+        rc = listen_adopt(s->listen_fd, may_face_others, s->url, sizeof(s->url), err);
+    } else if (rc == 0) {
+        rc = listen_open(c->listen, may_face_others, &s->listen_fd, s->url, sizeof(s->url), err);
+    }
     if (rc < 0)
         return rc;
     if (tls_is_on(&s->tls))
@@ -273,26 +309,63 @@ const char *server_url(const struct server *s)
     return s->url;
 }
 
+/* Until somebody wakes us; -ETIMEDOUT at the deadline. */
+static int wait_idle_lock(struct server *s, uint64_t deadline_ns)
+{
+    struct timespec until = {.tv_sec = (time_t)(deadline_ns / CLOCK_NS_PER_S),
+                             .tv_nsec = (long)(deadline_ns % CLOCK_NS_PER_S)};
+
+    return -pthread_cond_timedwait(&s->idle, &s->idle_lock.mutex, &until);
+}
+
 /* MHD_quiesce_daemon races with the pool threads for the removal of the listening socket from their epoll
  * sets, and the loser aborts. So instead something that is never readable takes the place of the socket
  * under its number: the kernel then closes the socket and forgets it in the epoll sets. A thread would
  * only notice if it tried to remove the number itself, which it does when it has just reached its share of
- * the connections: so this waits until none can have. Nobody is let in any more, each thread may have let
- * in one that is not counted yet, and may be about to drop one that is not counted any more. */
+ * the connections: so this waits until none can. While the lock is held nobody is let in (connection_admit), but each
+ * thread may have let in one that is not counted yet, may be about to let in another, and to drop one that is not
+ * counted any more. */
 void server_shut_listener(struct server *s)
 {
     size_t share = s->config.connections / s->config.threads;
+    LOCKED(&s->idle_lock);
 
-    if (atomic_load(&s->connections) + 2 >= share || atomic_exchange(&s->shut, true))
+    if (seats_connections_max(s->seats) + 3 >= share || atomic_load(&s->seatless) > 0 ||
+        atomic_exchange(&s->shut, true))
         return;
     if (dup3(s->quiet_fds[0], s->listen_fd, O_CLOEXEC) < 0)
         log_error("the listening socket could not be shut: %s", strerror(errno));
 }
 
-void server_drain(struct server *s)
+void server_wake(struct server *s)
+{
+    LOCKED(&s->idle_lock);
+
+    CHECK(pthread_cond_broadcast(&s->idle) == 0);
+}
+
+/* A thread may have accepted one that is not counted yet, so that none are unserved means something only after a
+ * while. */
+void server_leave(struct server *s, uint64_t deadline_ns)
+{
+    uint64_t sure_ns = clock_now_ns() + LEAVE_MS_MIN * CLOCK_NS_PER_MS;
+
+    if (s->config.listen_fd <= 0)
+        return;
+    atomic_store(&s->leaving, true);
+    server_shut_listener(s);
+    LOCKED(&s->idle_lock);
+    while (wait_idle_lock(s, MIN(sure_ns, deadline_ns)) == 0)
+        ;
+    while (atomic_load(&s->unserved) > 0 && wait_idle_lock(s, deadline_ns) == 0)
+        ;
+}
+
+void server_drain(struct server *s, uint64_t deadline_ns)
 {
     park_lot_drain(&s->lot);
     atomic_store(&s->draining, true);
+    deadlines_drain(s->deadlines, deadline_ns);
     server_shut_listener(s);
 }
 
@@ -313,14 +386,10 @@ size_t server_wait_parked(struct server *s, uint64_t deadline_ns)
 
 void server_wait_idle(struct server *s, uint64_t deadline_ns)
 {
-    struct timespec until = {.tv_sec = (time_t)(deadline_ns / CLOCK_NS_PER_S),
-                             .tv_nsec = (long)(deadline_ns % CLOCK_NS_PER_S)};
     LOCKED(&s->idle_lock);
 
-    while (seats_in_flight(s->seats) > 0) {
-        if (pthread_cond_timedwait(&s->idle, &s->idle_lock.mutex, &until) == ETIMEDOUT)
-            return;
-    }
+    while (seats_in_flight(s->seats) > 0 && wait_idle_lock(s, deadline_ns) == 0)
+        ;
 }
 
 struct server *server_stop(struct server *s)

@@ -15,6 +15,7 @@ struct server;
 
 struct server_config {
     const char *listen;         /* "127.0.0.1:8080", "[::1]:0", "localhost:8080" */
+    int listen_fd;              /* of listen_inherit, in place of `listen`; 0 or -1: none */
     bool insecure;              /* other than loopback is refused without this or a token */
     unsigned threads;           /* of the pool */
     unsigned connections;       /* at most at once */
@@ -36,9 +37,14 @@ int server_start(struct server **ret, const struct server_config *config, struct
 /* "http://127.0.0.1:8080", the true port; https with TLS. */
 const char *server_url(const struct server *s);
 
+/* When the socket was inherited, it is left to whoever serves it next: nobody is let in any more, and who was let in and
+ * has not had an answer yet is served as usual, at most until the deadline. Does nothing with a socket of our own. Before
+ * server_drain, and before anything that makes handlers refuse. */
+void server_leave(struct server *s, uint64_t deadline_ns);
+
 /* From now on new requests are refused with 503, connections are closed after their answer, and the
- * listening socket is shut. */
-void server_drain(struct server *s);
+ * listening socket is shut. Bodies may come until the deadline. */
+void server_drain(struct server *s, uint64_t deadline_ns);
 
 /* Requests that are parked now. */
 size_t server_parked(struct server *s);

@@ -500,3 +500,25 @@ def test_byte_by_byte(s):
     answers = line.answers(2)
     assert [a.status for a in answers] == [200, 200] and answers[1].body == b"hello"
     assert_closed(line, answers)
+
+
+# ---- whatever the limits are, all within them fits into libmicrohttpd's memory ---------------------
+
+
+@pytest.mark.parametrize(
+    "header_max,headers_max,target_max", [(12288, 100, 8192), (1024, 8, 256), (65536, 1000, 16384), (4096, 400, 1024), (65536, 8, 16384)]
+)
+def test_full_heads_fit(server, header_max, headers_max, target_max):
+    s = server(workers=1, header_max=header_max, headers_max=headers_max, target_max=target_max)
+    start = get(b"/livez?" + b"&a" * ((min(target_max, header_max // 2) - 7) // 2))
+    many = b"A:\r\n" * (headers_max - 2)
+    full = start[:-2] + many + b"Cookie: " + b"a;" * 40
+    full += b"x" * (header_max - len(full) - 4) + b"\r\n\r\n"
+    assert len(full) == header_max
+    small = get(headers=b"A:\r\n" * min(headers_max - 1, (header_max - len(get())) // 4))
+    upload = post(length(b"16384"), b"x" * 16384)
+    line = Line(s)
+    line.send(full * 3 + upload + small * 8 + full * 3 + upload + full)
+    assert [a.status for a in line.answers(17)] == [200] * 17
+    line.send(LAST)
+    assert_closed(line, line.answers(1))

@@ -699,7 +699,7 @@ static void requests_are_counted(void **state)
 
     assert_status(*state, "GET /hello" HOST "\r\n", 200);
     assert_status(*state, "GET /nothing" HOST "\r\n", 404);
-    server_drain(*state);
+    server_drain(*state, CLOCK_NEVER);
     server_wait_idle(*state, clock_now_ns() + 5 * CLOCK_NS_PER_S);
     assert_int_equal(metrics_value(METRIC_HTTP_REQUESTS, route), before + 1);
     assert_int_equal(metrics_value(METRIC_HTTP_REQUESTS, unmatched), missed + 1);
@@ -718,7 +718,7 @@ static void a_drain_answers_what_it_has_and_takes_no_more(void **state)
     answer_release(&a);
     client_send(&waiting, "GET /park" HOST "\r\n");
     r = parked();
-    server_drain(*state);
+    server_drain(*state, CLOCK_NEVER);
     assert_true(server_is_draining(*state));
     assert_int_equal(connect_to(server_url(*state)), -1);
     assert_int_equal(errno, ECONNREFUSED);
@@ -751,7 +751,7 @@ static void a_drain_refuses_on_kept_connections(void **state)
     client_send(&c, "GET /hello" HOST "\r\n");
     a = client_receive(&c, false);
     answer_release(&a);
-    server_drain(*state);
+    server_drain(*state, CLOCK_NEVER);
     client_send(&c, "GET /hello" HOST "\r\n");
     a = client_receive(&c, false);
     assert_int_equal(a.status, 503);
@@ -784,7 +784,7 @@ static void a_full_server_lets_others_wait(void **state)
     assert_int_equal(a.status, 200);
     answer_release(&a);
     /* A drain of a full server shuts the socket when the connections have gone. */
-    server_drain(s);
+    server_drain(s, CLOCK_NEVER);
     for (int i = 1; i < 4; i++)
         client_close(&in[i]);
     client_close(&late);
@@ -804,7 +804,7 @@ static void starts_and_stops_do_not_race(void **state)
         struct client c = client_open(server_url(s));
         client_send(&c, "GET /hello" HOST "\r\n");
         if (i % 2 == 0)
-            server_drain(s);
+            server_drain(s, CLOCK_NEVER);
         (void)server_stop(s);
         client_close(&c);
     }

@@ -247,7 +247,7 @@ static void a_drain_waits_for_the_end_of_a_stream(void **state)
     struct stream *s = opened();
     struct answer a;
 
-    server_drain(*state);
+    server_drain(*state, CLOCK_NEVER);
     assert_true(post(s, "after", "drain"));
     assert_int_equal(server_wait_parked(*state, clock_now_ns() + 50 * CLOCK_NS_PER_MS), 1);
     assert_true(post(s, "and", "more"));
