@@ -31,7 +31,8 @@ struct server {
     int static_label, unmatched_label;
     _Atomic bool leaving,
         draining; /* leaving: served as usual, but each connection ends with its answer */
-    _Atomic size_t unserved; /* connections that have had neither an answer nor a wait */
+    _Atomic unsigned starved; /* threads that have no descriptor for a connection */
+    _Atomic size_t unserved;  /* connections that have had neither an answer nor a wait */
     struct lock idle_lock;
     pthread_cond_t idle;
     struct seat *seats; /* under idle_lock */
@@ -61,7 +62,7 @@ enum MHD_Result serve_call(void *server, struct MHD_Connection *connection, cons
 void serve_complete(void *server, struct MHD_Connection *connection, void **context,
                     enum MHD_RequestTerminationCode why);
 
-/* Wakes whoever waits in server_wait_idle or server_leave, to look again. */
+/* Wakes whoever waits in server_wait_idle or server_leave, or for a descriptor, to look again. */
 void server_wake(struct server *s);
 
 /* Puts the listening socket out of libmicrohttpd's sight as soon as that is safe. */

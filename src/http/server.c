@@ -49,16 +49,27 @@ static bool may_say_again(void)
            atomic_compare_exchange_strong(&said_ns, &last_ns, now_ns);
 }
 
-/* Of a thread that has no connection, and no descriptor for its first one. It would ask for one again at once and for
- * ever; since it has nobody to keep waiting, it may sleep instead. The clients wait to be accepted. */
-static void wait_for_descriptors(void)
+/* Until somebody wakes us; -ETIMEDOUT at the deadline. */
+static int wait_idle_lock(struct server *s, uint64_t deadline_ns)
 {
-    const struct timespec pause = {.tv_nsec = NO_DESCRIPTOR_MS * (long)CLOCK_NS_PER_MS};
+    struct timespec until = {.tv_sec = (time_t)(deadline_ns / CLOCK_NS_PER_S),
+                             .tv_nsec = (long)(deadline_ns % CLOCK_NS_PER_S)};
 
+    return -pthread_cond_timedwait(&s->idle, &s->idle_lock.mutex, &until);
+}
+
+/* Of a thread that has no connection, and no descriptor for its first one. It would ask for one again at once and for
+ * ever; since it has nobody to keep waiting, it may wait for another thread's connection to end. Descriptors may also
+ * come free elsewhere, so it does not wait for long. The clients wait to be accepted. */
+static void wait_for_descriptors(struct server *s)
+{
     if (may_say_again())
         log_warning("no file descriptor is left for connections: clients wait. Raise ulimit -n, or "
                     "lower --connections");
-    (void)nanosleep(&pause, NULL);
+    LOCKED(&s->idle_lock);
+    atomic_fetch_add(&s->starved, 1);
+    (void)wait_idle_lock(s, clock_now_ns() + NO_DESCRIPTOR_MS * CLOCK_NS_PER_MS);
+    atomic_fetch_sub(&s->starved, 1);
 }
 
 static void log_library(void *arg, const char *format, va_list args) PRINTF_LIKE(2, 0);
@@ -67,12 +78,11 @@ static void log_library(void *arg, const char *format, va_list args)
     char text[512];
     size_t n;
 
-    (void)arg;
     (void)vsnprintf(text, sizeof(text), format, args);
     n = strcspn(text, "\n");
     text[n] = '\0';
     if (strstr(text, "resource limit at FIRST connection") != NULL) {
-        wait_for_descriptors();
+        wait_for_descriptors(arg);
         return;
     }
     /* What any client can cause by leaving or by sending rubbish is no news. */
@@ -126,7 +136,7 @@ static int start_daemon(struct server *s, struct err *err)
     MHD_set_panic_func(panic, NULL);
     s->daemon = MHD_start_daemon(flags | (tls_is_on(&s->tls) ? MHD_USE_TLS : 0), 0,
                                  connection_admit, s, serve_call, s, MHD_OPTION_EXTERNAL_LOGGER,
-                                 log_library, NULL, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
+                                 log_library, s, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
     tls_wipe_key(&s->tls);
     if (s->daemon == NULL)
         return err_set(err, -EIO, "libmicrohttpd does not start on %s", s->url);
@@ -304,15 +314,6 @@ int server_start(struct server **ret, const struct server_config *config, struct
 const char *server_url(const struct server *s)
 {
     return s->url;
-}
-
-/* Until somebody wakes us; -ETIMEDOUT at the deadline. */
-static int wait_idle_lock(struct server *s, uint64_t deadline_ns)
-{
-    struct timespec until = {.tv_sec = (time_t)(deadline_ns / CLOCK_NS_PER_S),
-                             .tv_nsec = (long)(deadline_ns % CLOCK_NS_PER_S)};
-
-    return -pthread_cond_timedwait(&s->idle, &s->idle_lock.mutex, &until);
 }
 
 /* MHD_quiesce_daemon races with the pool threads for the removal of the listening socket from their epoll
