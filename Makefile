@@ -25,8 +25,9 @@ MODE_release := -O2 $(HARDENING)
 MODE_debug   := -O0 -DPRONG_DEBUG
 MODE_asan    := -O1 -DPRONG_DEBUG -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 MODE_tsan    := -O1 -DPRONG_DEBUG
+MODE_fuzz    := $(MODE_asan) -fsanitize=fuzzer-no-link
 ifeq ($(MODE_$(BUILD)),)
-$(error BUILD is release, debug, asan or tsan, not '$(BUILD)')
+$(error BUILD is release, debug, asan or tsan (or fuzz, with clang), not '$(BUILD)')
 endif
 # Only the server has threads: ThreadSanitizer has nothing to find on the other side of the wall.
 SERVER_FLAGS   := $(MODE_$(BUILD)) $(if $(filter tsan,$(BUILD)),-fsanitize=thread)
@@ -41,8 +42,8 @@ ISOLATED_OBJECTS := $(filter-out %/zygote/main.o,$(call objects,isolated,$(ISOLA
 WIRE_HEADERS := $(wildcard src/ipc/*.h) include/prong/kernel.h
 BUILD_ID := $(VERSION)-$(BUILD)-$(shell cat $(WIRE_HEADERS) | cksum | cut -d' ' -f1)
 
-.PHONY: all run check check-unit check-system bench soak lint format install uninstall clean help deps deps-check \
-	deps-lint deps-bench
+.PHONY: all run check check-unit check-system bench soak fuzz fuzz-merge lint format install uninstall clean help deps \
+	deps-check deps-lint deps-bench deps-fuzz
 .DEFAULT_GOAL := all
 .SECONDARY:
 
@@ -103,23 +104,42 @@ $(SERVER_TESTS): $(B)/tests/%: tests/unit/%.c $(B)/libserver.a | deps-check
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(COMMON) $(SERVER_FLAGS) -o $@ $< $(B)/libserver.a -lcmocka $(SERVER_LIBS)
 
+# The fuzzers' harnesses, once over the inputs in the tree.
+REPLAYS := $(patsubst %,$(B)/tests/fuzz/%,gate http)
+HARNESS_PARTS := $(addprefix tests/fuzz/,layout.c reference.c answer.c)
+$(REPLAYS): $(B)/tests/fuzz/%: tests/fuzz/fuzz_%.c tests/fuzz/replay.c $(HARNESS_PARTS) $(B)/libserver.a | deps-check
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(COMMON) $(SERVER_FLAGS) -DFUZZ_CORPUS='"tests/fuzz/corpus/$*"' -o $@ $(filter %.c %.a,$^) $(SERVER_LIBS)
+$(B)/fuzz_%: tests/fuzz/fuzz_%.c $(HARNESS_PARTS) $(B)/libserver.a | deps-fuzz
+	$(Q)$(CC) $(CPPFLAGS) $(COMMON) $(SERVER_FLAGS) -fsanitize=fuzzer -o $@ $(filter %.c %.a,$^) $(SERVER_LIBS)
+
 TEST_ENV = PRONG_BUILD=$(BUILD) PRONG_DIR=$(CURDIR)/$(B) PRONG_ZYGOTE=$(CURDIR)/$(B)/prong-zygote \
 	PRONG_KERNELS=$(CURDIR)/$(B)/kernels PRONG_TEST_KERNELS=$(CURDIR)/$(B)/test-kernels PYTHONDONTWRITEBYTECODE=1
 PYTEST = $(TEST_ENV) $(PYTHON) -m pytest -q -p no:cacheprovider
 
 check: check-unit check-system ## unit, wall, system and fault tests
-check-unit: all $(UNIT) $(TEST_KERNELS) ## unit tests only
-	@$(TEST_ENV) sh tests/unit/run.sh $(UNIT)
+check-unit: all $(UNIT) $(REPLAYS) $(TEST_KERNELS) ## unit tests only
+	@$(TEST_ENV) sh tests/unit/run.sh $(UNIT) $(REPLAYS)
 check-system: deps-check all $(TEST_KERNELS) ## wall, system and fault tests only (T=path or -k word)
 	$(PYTEST) $(or $(T),tests/wall tests/system tests/fault)
+fuzz: deps-fuzz ## invent requests with libFuzzer (HARNESS="gate http", RUNS=10000000 or SECONDS=600)
+	@$(MAKE) --no-print-directory BUILD=fuzz CC=clang $(patsubst %,build/fuzz/fuzz_%,$(HARNESS))
+	@RUNS='$(RUNS)' FUZZ_SECONDS='$(SECONDS)' sh tests/fuzz/run.sh $(HARNESS)
+fuzz-merge: deps-fuzz ## the same, then keep what reaches new code in tests/fuzz/corpus
+	@$(MAKE) --no-print-directory fuzz
+	@sh tests/fuzz/merge.sh $(HARNESS)
+HARNESS := gate http
 soak: deps-check all ## the long rounds of the fault tests and of the end under load
 	PRONG_SOAK=1 $(PYTEST) tests/fault tests/system/test_s_drain.py
 bench: deps-bench all ## the speed and memory table (ROWS="echo primes" for some)
-	@$(MAKE) --no-print-directory -C . $(B)/bench/bare $(B)/bench/copy
+	@$(MAKE) --no-print-directory -C . $(patsubst %,$(B)/bench/%,bare copy gate streams)
 	$(TEST_ENV) PRONG_BENCH=$(CURDIR)/$(B)/bench $(PYTHON) tests/bench/bench.py $(ROWS)
-$(B)/bench/%: tests/bench/%.c | deps
+$(B)/bench/bare $(B)/bench/copy: $(B)/bench/%: tests/bench/%.c | deps
 	@mkdir -p $(@D)
 	$(Q)$(CC) -D_GNU_SOURCE -std=gnu11 -O2 $(WARNINGS) -o $@ $< -lmicrohttpd -pthread
+$(B)/bench/gate $(B)/bench/streams: $(B)/bench/%: tests/bench/%.c $(B)/libserver.a | deps
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(COMMON) $(SERVER_FLAGS) -o $@ $< $(B)/libserver.a $(SERVER_LIBS)
 
 # ---- the rest -------------------------------------------------------------------------------------
 lint: deps-lint ## format, static analysis, house rules
@@ -156,6 +176,8 @@ deps-check: deps
 	@CC='$(CC)' PYTHON='$(PYTHON)' sh tests/deps.sh check
 deps-bench: deps-check
 	@CC='$(CC)' PYTHON='$(PYTHON)' sh tests/deps.sh bench
+deps-fuzz: deps-check
+	@CC='$(CC)' PYTHON='$(PYTHON)' sh tests/deps.sh fuzz
 deps-lint:
 	@CC='$(CC)' PYTHON='$(PYTHON)' sh tests/deps.sh lint
 

@@ -1,10 +1,11 @@
 #!/bin/sh
-# deps.sh build|check|bench|lint: installs what that target needs and does not find, on Debian and Ubuntu;
+# deps.sh build|check|bench|fuzz|lint: installs what that target needs and does not find, on Debian and Ubuntu;
 # elsewhere it names the packages and stops. Says nothing when all is there.
 set -eu
 
 header() { echo "#include <$1>" | ${CC:-cc} -E - >/dev/null 2>&1; }
 program() { command -v "$1" >/dev/null 2>&1; }
+daemon() { PATH="$PATH:/usr/sbin" command -v "$1" >/dev/null 2>&1; }
 header_cmocka() { printf '#include <stdarg.h>\n#include <stddef.h>\n#include <setjmp.h>\n#include <cmocka.h>\n' | ${CC:-cc} -E - >/dev/null 2>&1; }
 module() { "${PYTHON:-python3}" -c "import $1" >/dev/null 2>&1; }
 
@@ -33,9 +34,17 @@ check)
     need curl "the system tests" program curl
     need openssl "certificates for the tests of TLS" program openssl
     need wrk "load during the fault tests" program wrk
+    need slowhttptest "slow clients in the system tests" program slowhttptest
+    need nginx-light "a proxy in front of us" program nginx
+    need haproxy "another proxy in front of us" program haproxy
     ;;
 bench)
     need wrk "load" program wrk
+    need nginx "the server that ours is measured against" daemon nginx
+    need lighttpd "the other one" daemon lighttpd
+    ;;
+fuzz)
+    need clang "libFuzzer" program clang
     ;;
 lint)
     need clang-format "the form of the code" program clang-format
@@ -59,6 +68,13 @@ if [ "$(id -u)" -ne 0 ]; then
     sudo=sudo
 fi
 echo "Installing with apt-get:$missing" >&2
+# A server that a test starts for itself must not be started as a service too.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+    trap '$sudo rm -f "$policy"' EXIT
+    printf '#!/bin/sh\nexit 101\n' | $sudo tee "$policy" >/dev/null
+    $sudo chmod 755 "$policy"
+fi
 $sudo apt-get update -qq >&2 || true
 # shellcheck disable=SC2086 # a list of package names
 DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends $missing >&2

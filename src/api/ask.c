@@ -102,13 +102,7 @@ static bool take_query(struct request *r, struct compute *c, struct params_given
     struct params_problem problem;
     struct query_reader q = {.about = c->kernel->about, .given = given, .problem = &problem};
 
-    problem.text[0] = '\0';
-    if (request_each_query(r, read_argument, &q) == 0)
-        return true;
-    if (*problem.text != '\0')
-        return bad_parameter(r, &problem);
-    respond_problem(r, PROBLEM_BAD_REQUEST, NULL, "The query string holds a NUL byte.");
-    return false;
+    return request_each_query(r, read_argument, &q) == 0 || bad_parameter(r, &problem);
 }
 
 static bool take_body(struct request *r, struct compute *c, struct params_given *given)

@@ -172,8 +172,9 @@ static int read_host(const struct request *r, struct authority *ret)
 {
     const char *host = r->headers.values[HEADER_HOST];
 
-    if (r->authority != NULL)
-        return authority_read(r->authority, r->authority_bytes, ret);
+    if (r->parts_of_target.authority != NULL)
+        return authority_read(r->parts_of_target.authority, r->parts_of_target.authority_bytes,
+                              ret);
     return host == NULL ? -ENOENT : authority_read(host, strlen(host), ret);
 }
 

@@ -33,6 +33,8 @@ struct client {
     TAILQ_ENTRY(client) link; /* among the absent */
 };
 
+TAILQ_HEAD(absent, client);
+
 struct clients {
     struct clients_limits limits;
     uint64_t interval_ns;  /* in which one request is refilled; 0: no limit */
@@ -41,7 +43,7 @@ struct clients {
     struct hash_key key;
     struct lock lock; /* for all that follows */
     struct client *known;
-    TAILQ_HEAD(, client) absent; /* without connections, and their buckets were not full */
+    struct absent absent; /* without connections, and their buckets were not full */
 };
 
 struct clients *clients_new(struct clients_limits limits)

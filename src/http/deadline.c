@@ -14,9 +14,11 @@
 #include "thread/lock.h"
 #include "thread/thread.h"
 
+#define LOOK_NS_MAX (10 * CLOCK_NS_PER_S)
+
 enum {
     SLOTS = 64,          /* a bit each in `filled` */
-    TICKS_PER_RULE = 32, /* nobody is put further ahead: the wheel never laps itself */
+    TICKS_PER_LOOK = 32, /* nobody is put further ahead: the wheel never laps itself */
     PHASE_BITS = 3,
     LOOKS_PER_HOLD = 16, /* of the lock */
     REPLY_BYTES = 512,
@@ -34,7 +36,8 @@ LIST_HEAD(slot, deadline);
 
 struct deadlines {
     struct deadline_rules rules;
-    uint64_t shortest_ns, tick_ns;
+    uint64_t look_ns; /* from one look at a connection to the next, at most */
+    uint64_t tick_ns;
     int labels[SHUT];
     char too_slow[REPLY_BYTES], draining[REPLY_BYTES];
     struct thread thread;
@@ -202,7 +205,7 @@ static uint64_t next_look_ns(const struct deadlines *all, struct deadline *d, ui
         return until_ns > now_ns ? until_ns : 0;
     if (!takes_answer(all, d, now_ns) || (phase == IDLE && d->ready_bytes == 0))
         return 0;
-    return now_ns + all->shortest_ns;
+    return now_ns + all->look_ns;
 }
 
 static void look(struct deadlines *all, struct deadline *d, uint64_t now_ns)
@@ -216,7 +219,7 @@ static void look(struct deadlines *all, struct deadline *d, uint64_t now_ns)
     if (next_ns == 0 && shut(all, d, seen, now_ns))
         return;
     deadline_retell_end(d);
-    place(all, d, MIN(next_ns, now_ns + all->shortest_ns));
+    place(all, d, MIN(next_ns, now_ns + all->look_ns));
 }
 
 /* ---- the thread ---- */
@@ -305,9 +308,10 @@ static struct deadlines *create(const struct deadline_rules *rules)
         return NULL;
     all->rules = *rules;
     all->rules.bytes_per_s = MAX(rules->bytes_per_s, UINT64_C(1));
-    all->shortest_ns =
+    all->look_ns =
         MIN(MIN(rules->header_ns, rules->body_ns), MIN(rules->answer_ns, rules->idle_ns));
-    all->tick_ns = MAX(all->shortest_ns / TICKS_PER_RULE, UINT64_C(1));
+    all->look_ns = MIN(all->look_ns, LOOK_NS_MAX);
+    all->tick_ns = MAX(all->look_ns / TICKS_PER_LOOK, UINT64_C(1));
     all->wake_ns = all->drain_ns = CLOCK_NEVER;
     all->next_tick = clock_now_ns() / all->tick_ns;
     for (int i = 0; i < SHUT; i++)
@@ -381,7 +385,7 @@ void deadline_begin(struct deadlines *all, struct deadline *d, int fd, bool may_
     LOCKED(&all->lock);
     if (all->filled == 0) /* the thread has not turned the wheel since */
         all->next_tick = MAX(all->next_tick, now_ns / all->tick_ns);
-    place(all, d, now_ns + all->shortest_ns);
+    place(all, d, now_ns + all->look_ns);
 }
 
 void deadline_end(struct deadline *d)

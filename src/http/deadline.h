@@ -17,8 +17,8 @@
  * One table for all connections: a wheel of slots, each a list of those that are looked at in that tick, and one
  * thread that sleeps until the next slot that is not empty. A connection's deadline is one word that its pool thread
  * writes; the wheel looks at it when the slot comes, and moves those that have more time. It never moves anybody
- * further than the shortest of the rules, so no new deadline can come before its slot, and the pool threads take the
- * lock only when a connection begins and ends. A tick is 1/32 of that shortest rule: so much later than its deadline a
+ * further than the shortest of the rules (or 10 s), so no new deadline can come before its slot, and the pool threads
+ * take the lock only when a connection begins and ends. A tick is 1/32 of that: so much later than its deadline a
  * connection may be shut.
  */
 #ifndef HTTP_DEADLINE_H

@@ -7,9 +7,14 @@
  * stood: with `knows_layout`, every name must begin where the line before it ended, and the last line must
  * end the head. Other versions lay it out otherwise; there only the meaning is judged, which is all they need.
  *
- * Knows nothing of libmicrohttpd itself: serve.c hands in what it got, so tests and fuzzers can do the same.
+ * What cannot be seen here: libmicrohttpd puts NULs where lines end, so a NUL that stood in the place of a CR looks like
+ * it; lines that are empty or begin with a NUL are gone when they come before the request line; 0.9.77 puts blanks where
+ * a folded value is joined, as RFC 9112 (5.2) allows; and the body, its chunks and trailers come later.
  *
- *     gate_open(&g, &line, knows_layout);
+ * Knows nothing of libmicrohttpd itself: head.c hands in what it got, so tests and fuzzers can do the same.
+ *
+ *     gate_rules_init(&rules, …), once;
+ *     gate_open(&g, &rules, &line, &headers);
  *     for each header: gate_header(&g, name, name_bytes, value, value_bytes);
  *     if (!gate_close(&g)) refuse with g.fault
  */
@@ -22,42 +27,59 @@
 
 #include "http/request.h"
 #include "http/response.h"
+#include "http/target.h"
 
-/* The request line and where the head ends, as libmicrohttpd has them. `target` is raw; see gate_target. */
-struct gate_line {
-    const char *method, *target, *version;
-    size_t target_bytes;
-    bool target_is_sound; /* gate_target said so, while the bytes were still as they came */
-    size_t head_bytes;    /* of the whole head, from `method` on; used with the layout only */
+enum { GATE_NAME_BYTES_MAX = 31 }; /* of a header that somebody reads */
+
+/* What does not change between requests. */
+struct gate_rules {
+    bool knows_layout;
+    unsigned target_bytes_max, header_bytes_max, headers_max;
+    /* Chains of the known headers by the length of their names: indexes + 1, 0 at the end. */
+    uint8_t first[GATE_NAME_BYTES_MAX + 1], next[HEADER_COUNT];
 };
 
+/* The request line and where the head ends, as libmicrohttpd has them. */
+struct gate_line {
+    const char *method, *version;
+    const char *target; /* where it stood; its bytes may have been decoded since */
+    size_t target_bytes;
+    struct target
+        parts; /* of a copy of the target, made when it had come; not used when it is too long */
+    bool target_is_sound; /* target_is_sound said so of that copy */
+    size_t head_bytes;    /* of the whole head, from `method` on; 0: not known */
+};
+
+/* `option` is the one that sets `limit`; NULL: no limit was passed. */
 struct gate_fault {
     enum problem_name name;
     const char *detail; /* static; NULL: none */
+    const char *option;
+    unsigned limit;
 };
 
 struct gate {
     struct gate_fault fault;
-    struct request_headers *headers; /* the caller's, filled in */
+    const struct gate_rules *rules;
     const struct gate_line *line;
-    enum http_method method;
+    struct request_headers *headers; /* the caller's, filled in */
+    enum http_method method;         /* HTTP_METHOD_COUNT: none that is known */
     bool is_http_1_0, is_chunked, expects_continue;
     uint64_t content_length; /* UINT64_MAX: absent */
     unsigned header_count;
-    bool knows_layout;
-    const char *next; /* where the next name must begin */
+    const char *next; /* with the layout: where the next name must begin */
 };
 
-/* Whether the raw target has only bytes that a target may have, sound escapes, and no %00. Must be asked when
- * libmicrohttpd hands the target out: it decodes it in place afterwards. */
-bool gate_target(const char *target, size_t bytes);
+void gate_rules_init(struct gate_rules *rules, bool knows_layout, unsigned target_bytes_max,
+                     unsigned header_bytes_max, unsigned headers_max);
 
-/* Judges the request line. `headers` is emptied and then filled; the line must live as long as the gate. */
-void gate_open(struct gate *g, const struct gate_line *line, struct request_headers *headers,
-               bool knows_layout);
+/* Judges the request line. `headers` is emptied and then filled; all pointers must live as long as the gate. */
+void gate_open(struct gate *g, const struct gate_rules *rules, const struct gate_line *line,
+               struct request_headers *headers);
 
-/* In their order. False when it is no use to go on. */
-bool gate_header(struct gate *g, const char *name, size_t name_bytes, const char *value,
+/* In their order; a name or value ends with a NUL that is not counted. The blanks behind a value that somebody reads
+ * are cut off in its place. False when it is no use to go on. */
+bool gate_header(struct gate *g, const char *name, size_t name_bytes, char *value,
                  size_t value_bytes);
 
 /* What can only be said of all of them. False with g->fault set: refuse and close. */

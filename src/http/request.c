@@ -12,9 +12,10 @@
 
 enum { JOINED_BYTES_MAX = 32 << 10 };
 
-const char *const http_method_names[HTTP_METHOD_COUNT] = {
-    [HTTP_GET] = "GET", [HTTP_HEAD] = "HEAD",     [HTTP_POST] = "POST",
-    [HTTP_PUT] = "PUT", [HTTP_DELETE] = "DELETE", [HTTP_OPTIONS] = "OPTIONS",
+const char *const http_method_names[HTTP_METHOD_COUNT + 1] = {
+    [HTTP_GET] = "GET",        [HTTP_HEAD] = "HEAD",     [HTTP_POST] = "POST",
+    [HTTP_PUT] = "PUT",        [HTTP_DELETE] = "DELETE", [HTTP_OPTIONS] = "OPTIONS",
+    [HTTP_METHOD_COUNT] = "-",
 };
 
 const char *const http_header_names[HEADER_COUNT] = {
@@ -85,32 +86,35 @@ void request_media_type(struct request *r, char *out, size_t capacity)
     out[n] = '\0';
 }
 
-struct query_visit {
-    int (*each)(void *arg, const char *name, const char *value);
-    void *arg;
-    int rc;
-};
-
-static enum MHD_Result visit_query(void *arg, enum MHD_ValueKind kind, const char *name,
-                                   size_t name_bytes, const char *value, size_t value_bytes)
+/* Decoded when first asked for: most requests have none, and those for files ask for none. */
+static void read_arguments(struct request *r)
 {
-    struct query_visit *visit = arg;
+    char *out = r->text + r->text_used;
+    const char *query = r->parts_of_target.query;
 
-    (void)kind;
-    if (strlen(name) != name_bytes || (value != NULL && strlen(value) != value_bytes))
-        visit->rc = -EINVAL;
-    else
-        visit->rc = visit->each(visit->arg, name, value == NULL ? "" : value);
-    return visit->rc == 0 ? MHD_YES : MHD_NO;
+    if (r->arguments != NULL)
+        return;
+    if (query == NULL)
+        query = "";
+    CHECK(target_arguments_bytes(strlen(query)) <= r->text_bytes - r->text_used);
+    r->argument_count = target_arguments(query, out);
+    r->arguments = out;
 }
 
-int request_each_query(const struct request *r,
+int request_each_query(struct request *r,
                        int (*each)(void *arg, const char *name, const char *value), void *arg)
 {
-    struct query_visit visit = {.each = each, .arg = arg};
+    const char *p;
+    int rc = 0;
 
-    (void)MHD_get_connection_values_n(r->connection, MHD_GET_ARGUMENT_KIND, visit_query, &visit);
-    return visit.rc;
+    read_arguments(r);
+    p = r->arguments;
+    for (size_t i = 0; i < r->argument_count && rc == 0; i++) {
+        const char *name = p, *value = name + strlen(name) + 1;
+        p = value + strlen(value) + 1;
+        rc = each(arg, name, value);
+    }
+    return rc;
 }
 
 struct query_search {
@@ -127,7 +131,7 @@ static int match_query(void *arg, const char *name, const char *value)
     return 1;
 }
 
-const char *request_query(const struct request *r, const char *name)
+const char *request_query(struct request *r, const char *name)
 {
     struct query_search search = {.name = name};
 

@@ -19,6 +19,7 @@
 #include "base/id.h"
 #include "http/clients.h"
 #include "http/park.h"
+#include "http/target.h"
 #include "http/trace.h"
 
 struct connection;
@@ -37,7 +38,7 @@ enum http_method {
     HTTP_OPTIONS,
     HTTP_METHOD_COUNT
 };
-extern const char *const http_method_names[HTTP_METHOD_COUNT];
+extern const char *const http_method_names[HTTP_METHOD_COUNT + 1]; /* the last is for all others */
 
 /* Every header that this server reads: see headers.def, which also says where each is judged. */
 enum http_header {
@@ -90,12 +91,12 @@ struct request {
     struct connection *peer;
     struct MHD_Connection *connection;
     struct request_headers headers;
-    const char *raw; /* the target as it came; only until the handler's first call */
+    const char *raw; /* where the target stood; only for the gate */
     size_t raw_bytes;
     bool raw_is_sound;
-    /* In `raw`, of an absolute target, and as long as that; NULL: Host says it. */
-    const char *authority;
-    size_t authority_bytes;
+    struct target parts_of_target; /* in `text` */
+    const char *arguments; /* of the query, as target_arguments gives them; NULL until asked for */
+    size_t argument_count;
     const char *method_text, *version_text; /* as they came, once the handler was called */
     const char *logged_target;     /* path and query for the access log; NULL without one */
     struct id job;                 /* Prong-Job of the answer, for the access log; "" without one */
@@ -104,6 +105,7 @@ struct request {
     uint64_t answer_bytes;     /* of the body of the answer; UINT64_MAX: not known beforehand */
     uint64_t content_length;   /* UINT64_MAX when chunked or absent */
     uint64_t budgeted_bytes;   /* of its body, counted against all bodies in flight */
+    uint64_t discarded_bytes;  /* of its body, read after it had its answer */
     struct client_quota quota; /* what is left to its address; limit 0: as many as it likes */
     unsigned status;
     unsigned allowed; /* methods of this path, when no route fits */
@@ -114,8 +116,8 @@ struct request {
     bool has_joined;
     char trace[TRACE_BYTES]; /* traceparent for answers and logs; "" without one */
     struct request *next;    /* among the spare ones */
-    char *text;              /* target, path and parts */
-    size_t text_bytes;
+    char *text;              /* target, path, parts and arguments */
+    size_t text_bytes, text_used;
     char own_text[REQUEST_TEXT_BYTES];
 };
 
@@ -126,12 +128,12 @@ const char *request_header(struct request *r, enum http_header header);
 void request_media_type(struct request *r, char *out, size_t capacity);
 
 /* Calls `each` for every query argument in order, decoded; `value` is "" when there was no '='. Stops
- * and returns the first nonzero that `each` returns. -EINVAL when one holds a NUL. */
-int request_each_query(const struct request *r,
+ * and returns the first nonzero that `each` returns. Names and values live as long as r. */
+int request_each_query(struct request *r,
                        int (*each)(void *arg, const char *name, const char *value), void *arg);
 
 /* One query argument; NULL when absent. */
-const char *request_query(const struct request *r, const char *name);
+const char *request_query(struct request *r, const char *name);
 
 /* Whether the client would take this media type, by Accept (absent: anything). */
 bool request_accepts(struct request *r, const char *media_type);

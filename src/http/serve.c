@@ -10,7 +10,7 @@
 #include "http/access_log.h"
 #include "http/clients.h"
 #include "http/connection.h"
-#include "http/gate.h"
+#include "http/head.h"
 #include "http/response.h"
 #include "http/seat.h"
 #include "http/target.h"
@@ -28,26 +28,41 @@ static const char *keep_text(char *to, const char *text, size_t bytes)
     return to;
 }
 
-/* Keeps the raw path; r->target stays NULL when it is too long. And for the access log, which is written when
- * libmicrohttpd has decoded all, path and query. */
-static void keep_target(struct request *r, const char *uri)
+/* The target as it came; what is decoded of it follows. */
+static void take_apart(struct request *r, const char *uri)
 {
-    size_t bytes, logged = 0, room;
-    const char *path = target_path(uri, &bytes);
-    bool fits = bytes <= TARGET_PATH_BYTES_MAX;
+    (void)keep_text(r->text, uri, r->raw_bytes);
+    r->text_used = r->raw_bytes + 1;
+    r->raw_is_sound = target_is_sound(r->text, r->raw_bytes);
+    r->parts_of_target = target_split(r->text);
+    if (r->parts_of_target.query != NULL)
+        r->text[r->parts_of_target.query - r->text - 1] = '\0';
+    r->target = r->parts_of_target.path;
+}
 
+/* Copies the target, since libmicrohttpd decodes it in its place when it comes back from here: for us, where r->target
+ * stays NULL when it is too long, and for the access log path and query. False without memory. */
+static bool keep_target(struct request *r, const char *uri)
+{
+    const char *path = target_split(uri).path;
+    size_t logged = 0, room;
+
+    r->raw = uri;
+    r->raw_bytes = strlen(uri);
     if (r->server->config.access_log != NULL)
         logged = strnlen(path, ACCESS_LOG_TARGET_BYTES_MAX) + 1;
-    /* Raw, decoded, and decoded once more in segments. */
-    r->text_bytes = fits ? 3 * (bytes + 1) + 1 : 0;
+    /* As it came, decoded, and decoded once more in segments and arguments. */
+    if (r->raw_bytes <= r->server->rules.target_bytes_max)
+        r->text_bytes = 3 * (r->raw_bytes + 1) + target_arguments_bytes(0) + 1;
     room = r->text_bytes + logged;
     r->text = room <= sizeof(r->own_text) ? r->own_text : malloc(room);
     if (r->text == NULL)
-        return;
-    if (fits)
-        r->target = keep_text(r->text, path, bytes);
+        return false;
+    if (r->text_bytes > 0)
+        take_apart(r, uri);
     if (logged > 0)
         r->logged_target = keep_text(r->text + r->text_bytes, path, logged - 1);
+    return true;
 }
 
 void *serve_arrive(void *server, const char *uri, struct MHD_Connection *connection)
@@ -70,79 +85,72 @@ void *serve_arrive(void *server, const char *uri, struct MHD_Connection *connect
     r->client = r->peer->key;
     r->address = r->peer->address;
     r->content_length = r->answer_bytes = UINT64_MAX;
-    r->raw = uri == NULL ? "" : uri;
-    r->raw_bytes = strlen(r->raw);
-    r->raw_is_sound = gate_target(r->raw, r->raw_bytes);
-    /* Stands in front of all that is decoded in place, or has a '%' and is no name of ours. */
-    r->authority = target_authority(r->raw, &r->authority_bytes);
-    keep_target(r, r->raw);
     deadline_headers(&r->peer->deadline, r->start_ns);
+    if (!keep_target(r, uri == NULL ? "" : uri)) {
+        seat_request_give(r);
+        return NULL;
+    }
+    if (uri != NULL)
+        head_hide(uri, connection);
     return r;
 }
 
-static bool refuse(struct request *r, enum problem_name name, const char *detail)
+static bool refuse(struct request *r, const struct gate_fault *fault)
 {
-    r->must_close = true;
-    respond_problem(r, name, NULL, "%s", detail);
-    return false;
-}
+    json_t *extra =
+        fault->option == NULL
+            ? NULL
+            : json_pack("{s:I, s:s}", "limit", (json_int_t)fault->limit, "option", fault->option);
+    char allow[64];
 
-static enum MHD_Result pass_header(void *arg, enum MHD_ValueKind kind, const char *name,
-                                   size_t name_bytes, const char *value, size_t value_bytes)
-{
-    (void)kind;
-    return gate_header(arg, name, name_bytes, value == NULL ? "" : value, value_bytes) ? MHD_YES
-                                                                                       : MHD_NO;
+    r->must_close = true;
+    if (fault->option == NULL)
+        respond_problem(r, fault->name, extra, "%s", fault->detail);
+    else
+        respond_problem(r, fault->name, extra, "%s At most %u are taken (%s).", fault->detail,
+                        fault->limit, fault->option);
+    if (r->method == HTTP_METHOD_COUNT) {
+        router_allow_text((1u << HTTP_METHOD_COUNT) - 1, allow, sizeof(allow));
+        respond_header(r, "Allow", allow);
+    }
+    return false;
 }
 
 /* Whether the head is what it seems to be; if not, it has its answer. */
 static bool judge_head(struct request *r, const char *method, const char *version)
 {
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(r->connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
     struct gate_line line = {
         .method = method,
+        .version = version,
         .target = r->raw,
         .target_bytes = r->raw_bytes,
         .target_is_sound = r->raw_is_sound,
-        .version = version,
-        .head_bytes = info == NULL ? 0 : info->header_size,
+        .parts = r->parts_of_target,
     };
     struct gate gate;
 
-    gate_open(&gate, &line, &r->headers, r->server->knows_layout);
-    (void)MHD_get_connection_values_n(r->connection, MHD_HEADER_KIND, pass_header, &gate);
-    (void)gate_close(&gate);
+    head_judge(&gate, &r->server->rules, &line, &r->headers, r->connection);
     r->raw = NULL;
     r->method = gate.method;
     r->is_chunked = gate.is_chunked;
+    /* libmicrohttpd takes chunks and trailers that end in bare line feeds or NUL, and nobody else can see them: so
+     * others may think that they end elsewhere, and what comes behind them must not be believed. */
+    r->must_close = gate.is_chunked;
     r->is_http_1_0 = gate.is_http_1_0;
     r->expects_continue = gate.expects_continue;
     r->content_length = gate.content_length;
-    return gate.fault.detail == NULL || refuse(r, gate.fault.name, gate.fault.detail);
+    return gate.fault.detail == NULL || refuse(r, &gate.fault);
 }
 
-static bool judge_target(struct request *r)
+static void decode_path(struct request *r)
 {
-    size_t bytes = r->target == NULL ? 0 : strlen(r->target);
-    char *path = r->text + bytes + 1;
+    char *path = r->text + r->text_used;
+    ssize_t n =
+        target_decode(r->target, r->parts_of_target.path_bytes, path, r->text_bytes - r->text_used);
 
-    if (r->target == NULL)
-        return refuse(r, PROBLEM_TARGET_TOO_LONG, "Send a path of at most 8192 bytes.");
+    CHECK(n >= 0); /* the gate has let nothing else pass */
     r->path = path;
-    if (target_decode(r->target, bytes, path, bytes + 1) < 0) {
-        r->path = "";
-        return refuse(r, PROBLEM_BAD_REQUEST, "Send a path whose escapes are %xx, and not %00.");
-    }
-    if (path[0] != '/' && !(r->method == HTTP_OPTIONS && strcmp(path, "*") == 0))
-        return refuse(r, PROBLEM_BAD_REQUEST, "Send a path that begins with '/'.");
-    return true;
-}
-
-/* Whether the headers are such that the request may be looked at; if not, it has its answer. */
-static bool judge(struct request *r, const char *method, const char *version)
-{
-    return judge_head(r, method, version) && judge_target(r);
+    r->text_used += (size_t)n + 1;
 }
 
 static bool has_body(const struct request *r)
@@ -292,10 +300,11 @@ static void give_back_budget(struct request *r)
 static void admit(struct request *r)
 {
     struct server *s = r->server;
-    size_t used = 2 * (strlen(r->target) + 1);
+    size_t parts_bytes = r->parts_of_target.path_bytes + 1;
 
-    r->route = router_find(&s->config.router, r->method, r->target, r->parts, r->text + used,
-                           r->text_bytes - used, &r->allowed);
+    r->route = router_find(&s->config.router, r->method, r->target, r->parts,
+                           r->text + r->text_used, parts_bytes, &r->allowed);
+    r->text_used += parts_bytes;
     if (atomic_load(&s->draining) &&
         (r->route == NULL || (r->route->flags & ROUTE_WHEN_DRAINING) == 0)) {
         respond_draining(r);
@@ -370,8 +379,10 @@ static enum MHD_Result begin(struct request *r, const char *method, const char *
     r->method_text = method;
     r->version_text = version;
     seat_enter_flight();
-    if (judge(r, method, version))
-        admit(r);
+    if (!judge_head(r, method, version))
+        return deliver(r);
+    decode_path(r);
+    admit(r);
     if (request_is_answered(r) && is_due(r))
         return deliver(r);
     /* On the client's word no more than this: it may never send what it announced. */
@@ -406,11 +417,13 @@ static enum MHD_Result take_body(struct request *r, const char *data, size_t byt
         (void)take_from_budget(r, bytes);
     if (!request_is_answered(r) && r->body_bytes > body_max(r))
         respond_too_large(r);
-    if (!request_is_answered(r))
+    if (!request_is_answered(r)) {
         keep_body(r, data, bytes);
-    else if (r->body_bytes > body_max(r) + DISCARD_BYTES_MAX)
-        return MHD_NO;
-    return MHD_YES;
+        return MHD_YES;
+    }
+    if (r->is_chunked) /* who knows how long it is */
+        r->discarded_bytes += bytes;
+    return r->discarded_bytes <= DISCARD_BYTES_MAX ? MHD_YES : MHD_NO;
 }
 
 static void run_handler(struct request *r)
@@ -450,8 +463,10 @@ static enum MHD_Result go_on(struct request *r, const char *method, const char *
 
     if (!r->begun)
         return begin(r, method, version);
+    /* After 100 Continue to a request without a body, what follows it on the connection is taken for one of no bytes;
+     * an answer would be refused here, and the connection shut. */
     if (bytes == 0)
-        return finish(r);
+        return data == NULL ? finish(r) : MHD_YES;
     *data_bytes = 0;
     return take_body(r, data, bytes);
 }

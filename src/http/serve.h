@@ -13,6 +13,7 @@
 #include <stdatomic.h>
 
 #include "base/hash.h"
+#include "http/gate.h"
 #include "http/server.h"
 #include "http/static.h"
 #include "http/tls.h"
@@ -40,7 +41,7 @@ struct server {
     struct deadlines *deadlines;
     struct access *access;
     struct tls tls;
-    bool knows_layout; /* of libmicrohttpd: see gate.h */
+    struct gate_rules rules;
     int refused_labels[REFUSED_COUNT];
     _Atomic uint64_t body_bytes; /* of all bodies in flight */
     _Atomic size_t seatless;     /* connections that no seat counts, for want of memory */

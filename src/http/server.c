@@ -12,18 +12,16 @@
 #include "base/log.h"
 #include "http/access.h"
 #include "http/connection.h"
-#include "http/gate.h"
+#include "http/head.h"
 #include "http/listen.h"
 #include "http/seat.h"
+#include "http/selftest.h"
 #include "http/serve.h"
 #include "http/tls.h"
 #include "state/metrics.h"
 
 enum {
-    /* libmicrohttpd wipes all of it after every request: 64 KiB took a quarter of the time of a small
-     * answer, this takes a tenth. Headers of 15 KiB fit, or 180 short ones. */
-    MEMORY_BYTES_PER_CONNECTION = 24 << 10,
-    FDS_RESERVED = 64, /* for all that is no connection */
+    FDS_RESERVED = 64, /* for all that is no connection and no file of www/ */
     OPTIONS_MAX = 16,
     LEAVE_MS_MIN = 100,
     NO_DESCRIPTOR_MS = 50,
@@ -122,7 +120,7 @@ static int start_daemon(struct server *s, struct err *err)
     OPTION(NOTIFY_CONNECTION, FUNCTION(connection_changed), s);
     OPTION(LISTEN_SOCKET, s->listen_fd, NULL);
     OPTION(CONNECTION_LIMIT, s->config.connections, NULL);
-    OPTION(CONNECTION_MEMORY_LIMIT, MEMORY_BYTES_PER_CONNECTION, NULL);
+    n += head_options(&s->rules, options + n);
     if (s->config.threads > 1)
         OPTION(THREAD_POOL_SIZE, s->config.threads, NULL);
     if (tls_is_on(&s->tls)) {
@@ -148,16 +146,18 @@ static int start_daemon(struct server *s, struct err *err)
 static int check_limits(struct server *s, struct err *err)
 {
     struct server_config *c = &s->config;
-    size_t fds = fd_limit_raise(c->connections + (size_t)FDS_RESERVED);
+    size_t reserved = FDS_RESERVED + (size_t)c->threads * STATIC_KEPT_FDS;
+    /* A connection may have a file on its way, and does without when there are no more. */
+    size_t fds = fd_limit_raise(2 * (size_t)c->connections + reserved);
 
     if (c->threads < 1 || c->connections < 4 * c->threads)
         return err_set(err, -EINVAL,
                        "%u connections are too few for %u threads: give at least 4 to each",
                        c->connections, c->threads);
-    if (fds < FDS_RESERVED + 4 * (size_t)c->threads)
+    if (fds < reserved + 4 * (size_t)c->threads)
         return err_set(err, -EMFILE, "only %zu files may be open: raise ulimit -n", fds);
-    if (fds < c->connections + (size_t)FDS_RESERVED) {
-        c->connections = (unsigned)(fds - FDS_RESERVED);
+    if (fds < c->connections + reserved) {
+        c->connections = (unsigned)(fds - reserved);
         log_warning("at most %u connections, since only %zu files may be open", c->connections,
                     fds);
     }
@@ -232,12 +232,15 @@ static struct server *server_free(struct server *s)
 static int prepare_guards(struct server *s, struct err *err)
 {
     const struct server_config *c = &s->config;
+    int rc;
 
-    s->knows_layout = gate_knows_layout(MHD_get_version());
+    gate_rules_init(&s->rules, gate_knows_layout(MHD_get_version()), c->target_bytes_max,
+                    c->header_bytes_max, c->headers_max);
     s->clients = clients_new(c->clients);
     if (s->clients == NULL)
         return err_set(err, -ENOMEM, "no memory for the HTTP server");
-    return deadlines_new(&s->deadlines, &c->slow, err);
+    rc = selftest_run(err);
+    return rc < 0 ? rc : deadlines_new(&s->deadlines, &c->slow, err);
 }
 
 /* The socket knows nothing of TLS. */

@@ -1,7 +1,6 @@
 #include "http/static.h"
 
 #include <errno.h>
-#include <stdatomic.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -16,9 +15,10 @@ enum {
     SETS = STATIC_KEPT_PATHS / WAYS,
 };
 
+#define COLD_NS (2 * CLOCK_NS_PER_S)
+
 struct static_files {
     int directory;
-    _Atomic unsigned kept_fds; /* of all caches */
 };
 
 struct entry {
@@ -29,7 +29,8 @@ struct entry {
 };
 
 struct static_cache {
-    struct static_files *files;
+    const struct static_files *files;
+    unsigned kept_fds;
     struct hash_key key; /* clients do not know it, so they cannot choose what falls into one set */
     struct entry *slots[SETS][WAYS];
 };
@@ -61,7 +62,7 @@ struct static_files *static_files_free(struct static_files *files)
 static void drop_file(struct static_cache *cache, struct static_file *file)
 {
     if (file != NULL && file->fd >= 0)
-        atomic_fetch_sub(&cache->files->kept_fds, 1);
+        cache->kept_fds--;
     (void)static_file_free(file);
 }
 
@@ -90,7 +91,7 @@ static struct entry *entry_new(const char *path, const struct static_forms *form
     return NULL;
 }
 
-struct static_cache *static_cache_new(struct static_files *files)
+struct static_cache *static_cache_new(const struct static_files *files)
 {
     struct static_cache *cache = calloc(1, sizeof(*cache));
 
@@ -141,13 +142,37 @@ static struct static_file *load(struct static_look *look, enum static_encoding e
                            &traits);
 }
 
-/* Whether the file may be kept; if so, its descriptor is counted. */
-static bool may_keep(struct static_cache *cache, const struct static_file *file)
+static void drop_open_files(struct static_cache *cache, struct entry *entry)
 {
-    if (file->fd < 0 || atomic_fetch_add(&cache->files->kept_fds, 1) < STATIC_KEPT_FDS)
+    for (int i = 0; i < STATIC_ENCODING_COUNT; i++) {
+        if (entry->files[i] != NULL && entry->files[i]->fd >= 0) {
+            drop_file(cache, entry->files[i]);
+            entry->files[i] = NULL;
+        }
+    }
+}
+
+/* What is asked for is looked at every second. */
+static void drop_cold(struct static_cache *cache, uint64_t now_ns)
+{
+    for (size_t i = 0; i < STATIC_KEPT_PATHS; i++) {
+        struct entry *entry = cache->slots[i / WAYS][i % WAYS];
+        if (entry != NULL && entry->checked_ns + COLD_NS < now_ns)
+            drop_open_files(cache, entry);
+    }
+}
+
+/* Whether the file may be kept; if so, its descriptor is counted. */
+static bool may_keep(struct static_cache *cache, const struct static_file *file, uint64_t now_ns)
+{
+    if (file->fd < 0)
         return true;
-    atomic_fetch_sub(&cache->files->kept_fds, 1);
-    return false;
+    if (cache->kept_fds == STATIC_KEPT_FDS)
+        drop_cold(cache, now_ns);
+    if (cache->kept_fds == STATIC_KEPT_FDS)
+        return false;
+    cache->kept_fds++;
+    return true;
 }
 
 /* Answers with the form that the client likes best; it is loaded if it is not kept yet. */
@@ -163,7 +188,7 @@ static void answer_form(struct static_cache *cache, struct entry *entry, struct 
             static_respond_shortage(r);
             return;
         }
-        if (!may_keep(cache, file)) {
+        if (!may_keep(cache, file, r->start_ns)) {
             static_file_answer_once(file, r);
             return;
         }

@@ -19,10 +19,11 @@
  *
  * Speed: each pool thread keeps ready answers for STATIC_KEPT_PATHS paths, and looks at the files again once a second:
  * shared ones would need a lock and a count, which on the fastest answers of all cost more than the memory. Files of
- * up to STATIC_MEMORY_BYTES_MAX are kept in memory; from larger ones that is sent which the system has cached, and
- * the kept answer has the file open. The bounds: in each thread STATIC_KEPT_PATHS times three forms of
- * STATIC_MEMORY_BYTES_MAX, 12 MiB, and as a rule one form of a few files; in all threads together STATIC_KEPT_FDS
- * descriptors, above which files are opened for each request.
+ * up to STATIC_MEMORY_BYTES_MAX are kept in memory; larger ones are sent from what the system has cached of them, and
+ * their kept answers have them open, which costs less CPU than either copying them (above 32 KiB) or opening them for
+ * each request. The bounds, for each thread: STATIC_KEPT_PATHS files of three forms of STATIC_MEMORY_BYTES_MAX in
+ * memory, 6 MiB, if that many are asked for; STATIC_KEPT_FDS open files. Beyond those, and while none of them has got
+ * cold, a large file is opened for each request.
  *
  * Files must be replaced by rename: one that is cut short while it is sent leaves its client with less.
  */
@@ -33,9 +34,9 @@
 #include "http/request.h"
 
 enum {
-    STATIC_MEMORY_BYTES_MAX = 64 << 10,
+    STATIC_MEMORY_BYTES_MAX = 32 << 10,
     STATIC_KEPT_PATHS = 64,
-    STATIC_KEPT_FDS = 64,
+    STATIC_KEPT_FDS = 16,
 };
 
 struct static_files; /* the directory; any thread */
@@ -46,15 +47,15 @@ int static_files_new(struct static_files **ret, const char *directory, struct er
 struct static_files *static_files_free(struct static_files *files);
 
 /* NULL without memory. The files must outlive it. */
-struct static_cache *static_cache_new(struct static_files *files);
+struct static_cache *static_cache_new(const struct static_files *files);
 struct static_cache *static_cache_free(struct static_cache *cache);
 
 /* Whether the path names a file. */
 bool static_exists(const struct static_files *files, const struct request *r);
 
 /* Answers a GET or HEAD, with r->response or with r->file, which is good until the next call with this
- * cache; with 503 when a file may be there but cannot be opened for want of memory or descriptors. False when there is no
- * such file; r is as before. */
+ * cache; with 503 when a file may be there but cannot be opened for want of memory or descriptors, and is not
+ * kept. False when there is no such file; r is as before. */
 bool static_answer(struct static_cache *cache, struct request *r);
 
 /* The kept answer for this status: 200 or 304. */

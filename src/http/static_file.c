@@ -51,11 +51,6 @@ static struct static_body *body_read(int fd, size_t bytes)
     return body;
 }
 
-bool static_file_is_in_memory(const struct static_version *v)
-{
-    return v->bytes <= STATIC_MEMORY_BYTES_MAX;
-}
-
 static bool set_validators(struct static_file *file, const struct static_version *v)
 {
     const char *name = static_encoding_names[file->encoding];
@@ -105,7 +100,6 @@ static bool add_policy(struct MHD_Response *response, enum static_policy policy)
     case STATIC_PAGE:
         return add(response, "Content-Security-Policy", page) &&
                add(response, "Referrer-Policy", "no-referrer") &&
-               add(response, "Cross-Origin-Resource-Policy", "same-origin") &&
                add(response, "Cross-Origin-Opener-Policy", "same-origin");
     case STATIC_DOCUMENT:
         return add(response, "Content-Security-Policy",
@@ -123,6 +117,7 @@ static bool add_content(struct MHD_Response *response, const struct static_file 
            add(response, "Content-Type", file->traits.type->media_type) &&
            (encoding == NULL || add(response, "Content-Encoding", encoding)) &&
            add(response, "Accept-Ranges", "bytes") &&
+           add(response, "Cross-Origin-Resource-Policy", "same-origin") &&
            add(response, "X-Content-Type-Options", "nosniff") &&
            add_policy(response, file->traits.type->policy);
 }
@@ -163,6 +158,22 @@ static struct MHD_Response *response_of_file(struct static_file *file, int *take
     return response;
 }
 
+static ssize_t read_nothing(void *arg, uint64_t at, char *out, size_t bytes)
+{
+    (void)arg;
+    (void)at;
+    (void)out;
+    (void)bytes;
+    return MHD_CONTENT_READER_END_WITH_ERROR;
+}
+
+/* libmicrohttpd sends the Content-Length of any response, and in a 304 it must be that of the 200 (RFC 9110, 8.6).
+ * It never asks for the bytes. */
+static struct MHD_Response *response_of_nothing(const struct static_file *file)
+{
+    return MHD_create_response_from_callback(file->bytes, 1, read_nothing, NULL, NULL);
+}
+
 struct static_file *static_file_new(int take, const struct static_version *v,
                                     enum static_encoding encoding,
                                     const struct static_traits *traits)
@@ -176,13 +187,13 @@ struct static_file *static_file_new(int take, const struct static_version *v,
     file->traits = *traits;
     file->bytes = (uint64_t)v->bytes;
     file->fd = -1;
-    if (static_file_is_in_memory(v)) {
+    if (v->bytes <= STATIC_MEMORY_BYTES_MAX) {
         file->body = body_read(fd, (size_t)v->bytes);
         if (file->body == NULL)
             return static_file_free(file);
     }
     file->ok = response_of_file(file, &fd);
-    file->not_modified = MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
+    file->not_modified = response_of_nothing(file);
     if (file->ok != NULL && file->not_modified != NULL && set_validators(file, v) &&
         add_content(file->ok, file) && add_validators(file->not_modified, file))
         return file;

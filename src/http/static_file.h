@@ -34,12 +34,10 @@ struct static_file {
 
 /* Takes the fd, also when it fails: NULL when there is no memory, or when the file has become shorter than `v` says.
  * Up to STATIC_MEMORY_BYTES_MAX it is read into memory and the fd is closed. */
-struct static_file *static_file_new(int take_fd, const struct static_version *v,
+struct static_file *static_file_new(int fd, const struct static_version *v,
                                     enum static_encoding encoding,
                                     const struct static_traits *traits);
 struct static_file *static_file_free(struct static_file *file);
-
-bool static_file_is_in_memory(const struct static_version *v);
 
 /* Answers r with `file`, which must live until the answer is queued. */
 void static_file_answer(const struct static_file *file, struct request *r);

@@ -1,6 +1,5 @@
 #include "http/static_redirect.h"
 
-#include <microhttpd.h>
 #include <string.h>
 
 #include "base/check.h"
@@ -8,48 +7,19 @@
 
 enum { LOCATION_BYTES_MAX = 8 << 10 };
 
-struct query {
-    struct buf *out;
-    bool has_any;
-};
-
-static void add_escaped(struct buf *out, const char *text, size_t bytes)
-{
-    for (size_t i = 0; i < bytes; i++) {
-        unsigned char c = (unsigned char)text[i];
-        if ((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
-            (c != '\0' && strchr("-._~", c) != NULL))
-            (void)buf_add(out, &text[i], 1);
-        else
-            (void)buf_printf(out, "%%%02X", c);
-    }
-}
-
-static enum MHD_Result add_argument(void *arg, enum MHD_ValueKind kind, const char *name,
-                                    size_t name_bytes, const char *value, size_t value_bytes)
-{
-    struct query *q = arg;
-
-    (void)kind;
-    (void)buf_add_text(q->out, q->has_any ? "&" : "?");
-    q->has_any = true;
-    add_escaped(q->out, name, name_bytes);
-    if (value != NULL) {
-        (void)buf_add_text(q->out, "=");
-        add_escaped(q->out, value, value_bytes);
-    }
-    return MHD_YES;
-}
-
+/* Path and query go back as they came: the gate has seen that they are sound. */
 void static_redirect(struct request *r)
 {
+    const char *query = r->parts_of_target.query;
     struct buf location;
-    struct query query = {.out = &location};
 
     buf_init(&location, LOCATION_BYTES_MAX);
     (void)buf_add_text(&location, r->target);
     (void)buf_add_text(&location, "/");
-    (void)MHD_get_connection_values_n(r->connection, MHD_GET_ARGUMENT_KIND, add_argument, &query);
+    if (query != NULL) {
+        (void)buf_add_text(&location, "?");
+        (void)buf_add_text(&location, query);
+    }
     (void)buf_add(&location, "", 1);
     if (buf_failed(&location) < 0) {
         respond_problem(r, PROBLEM_TARGET_TOO_LONG, NULL,

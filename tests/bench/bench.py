@@ -20,50 +20,12 @@ import subprocess
 import sys
 import time
 
-from rig import CORES, DISTURBED, TICKS_PER_S, TOOLS, Bare, CannotMeasure, Client, Load, Pairs, Server
-from rig import cpu_ticks, describe_machine, pss_kb, quantile, switches, wrk
+import front  # noqa: F401 -- its rows
+from rig import CORES, ENDLESS, MIB, MS, TICKS_PER_S, TOOLS, US, Bare, CannotMeasure, Client, Cpu, Load, Pairs, Server
+from rig import cpu_ticks, describe_machine, free_port, long_jobs, pss_kb, quantile, switches, wrk
+from table import BEGIN, END, HEAD, Line, lines_of, row, rows, write_into
 
 README = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../README.md")
-BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
-
-MIB = 1 << 20
-MS, US = 1e-3, 1e-6
-
-rows = {}
-
-
-def row(name):
-    def register(function):
-        rows[name] = function
-        return function
-
-    return register
-
-
-class Line:
-    """One line of the table. Without an aim it only informs. `others`: how much of the cores others took of what
-    the value is from; None: the whole row's share."""
-
-    def __init__(self, what, value, unit, note, floor=None, aim=None, digits=2, others=None):
-        self.others = others
-        self.what, self.value, self.unit, self.note = what, value, unit, note
-        self.floor, self.aim, self.digits = floor, aim, digits
-
-    def text(self, value):
-        return "" if value is None else f"{value:.{self.digits}f}{self.unit}"
-
-    def verdict(self, others):
-        """Says nothing for or against us when others had more than their share of the cores."""
-        if self.aim is None:
-            return ""
-        if others > DISTURBED:
-            return "disturbed"
-        more_is_better = self.floor is not None and self.floor < self.aim
-
-        def holds(bound):
-            return bound is None or (self.value >= bound if more_is_better else self.value <= bound)
-
-        return "ok" if holds(self.aim) else "ok, aim missed" if holds(self.floor) else "miss"
 
 
 # ---- requests per second ----
@@ -79,24 +41,6 @@ def compare_loads(ours, theirs):
     pairs = Pairs(ours.load, theirs.load, 5)
     return pairs, (f"{pairs.median(0, per_s) / 1000:.1f} to {pairs.median(1, per_s) / 1000:.1f} k/s, quartiles "
                    f"{pairs.spread(per_s)}×; CPU of the server {ours} to {theirs} µs a request; 64 connections; {pairs}")
-
-
-class Cpu:
-    """CPU time per request of one process, which load by others hardly changes."""
-
-    def __init__(self, pid, url):
-        self.pid, self.url = pid, url
-        self.ticks = self.requests = 0
-
-    def load(self, seconds=2):
-        before = cpu_ticks(self.pid)
-        report = wrk(self.url, 64, seconds)
-        self.ticks += cpu_ticks(self.pid) - before
-        self.requests += report["requests"]
-        return report
-
-    def __str__(self):
-        return f"{self.ticks / TICKS_PER_S / self.requests / US:.1f}"
 
 
 @row("static")
@@ -171,17 +115,6 @@ def measure_pi():
 
 # ---- while the workers are busy ----
 
-ENDLESS = "/compute/sum?end=1000000000000", "Prong-Chunks: 1\r\n"  # one chunk: a worker is in it until we hang up
-
-
-@contextlib.contextmanager
-def long_jobs(server, count):
-    """`count` requests that a worker each would work at for minutes, until the end of the block."""
-    with contextlib.ExitStack() as stack:
-        for _ in range(count):
-            stack.enter_context(Client(server.port)).send(*ENDLESS)
-        yield
-
 
 @row("express")
 def measure_express():
@@ -240,11 +173,6 @@ def measure_respawn():
     times.sort()
     yield Line("kill -9 of the only worker to the next one's answer", quantile(times, 0.5) / MS, " ms",
                f"longest {times[-1] / MS:.1f} ms; echo sent right after the kill, {len(times)} times", 50, 5)
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as s:
-        return s.getsockname()[1]
 
 
 def start_once():
@@ -350,35 +278,6 @@ def measure_yardstick():
 
 
 # ---- the table ----
-
-HEAD = ["| row | what | value | floor | aim | | how it came about |", "| --- | --- | ---: | ---: | ---: | --- | --- |"]
-
-
-def lines_of(name):
-    """The table's lines of one row, as they come."""
-    load = Load()
-    found = []
-    try:
-        found.extend(rows[name]())
-    except (CannotMeasure, OSError, subprocess.SubprocessError) as e:
-        reason = re.sub(r"[\s|]+", " ", str(e) or type(e).__name__)
-        yield f"| {name} | | | | | not measured | {reason} |"
-    whole = load.others()
-    for line in found:
-        others = whole if line.others is None else line.others
-        warning = f"; others took {others:.0%} of the cores" if others > DISTURBED else ""
-        yield (f"| {name} | {line.what} | {line.text(line.value)} | {line.text(line.floor)} | {line.text(line.aim)} "
-               f"| {line.verdict(others)} | {line.note}{warning} |")
-
-
-def write_into(path, text):
-    with open(path, encoding="utf-8") as f:
-        old = f.read()
-    begin, end = old.find(BEGIN), old.find(END)
-    if begin < 0 or end < begin:
-        sys.exit(f"bench.py: {path} has no {BEGIN} and {END}")
-    with open(path, "w", encoding="utf-8") as f:
-        f.write(old[:begin] + BEGIN + "\n" + text + old[end:])
 
 
 def main():

@@ -2,7 +2,7 @@
 function done(summary, latency, requests)
     local e = summary.errors
     io.write(string.format(
-        'bench {"requests": %d, "us": %d, "p50_us": %d, "p99_us": %d, "errors": %d, "refused": %d}\n',
-        summary.requests, summary.duration, latency:percentile(50), latency:percentile(99),
+        'bench {"requests": %d, "bytes": %d, "us": %d, "p50_us": %d, "p99_us": %d, "errors": %d, "refused": %d}\n',
+        summary.requests, summary.bytes, summary.duration, latency:percentile(50), latency:percentile(99),
         e.connect + e.read + e.write + e.timeout, e.status))
 end

@@ -21,6 +21,8 @@ CORES = len(os.sched_getaffinity(0))
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 HELLO = b"Prong takes requests in threads and does the work in processes.\n" * 16  # 1 KiB
 
+MIB = 1 << 20
+MS, US = 1e-3, 1e-6
 WAIT_S = 20
 DISTURBED = 0.1  # share of the cores that others may take before a figure is doubtful
 
@@ -41,6 +43,11 @@ def cpu_ticks(pid):
     """User and system time of one process, all its threads."""
     fields = stat_fields(pid)
     return int(fields[11]) + int(fields[12])
+
+
+def cpu_s(pid):
+    """The same in seconds, as finely as the kernel counts: by the clock that clock_getcpuclockid(3) gives."""
+    return time.clock_gettime(~pid << 3 | 2)
 
 
 def children(pid):
@@ -65,6 +72,11 @@ def tree_ticks(pid):
     return sum(map(int, fields[11:15])) + sum(map(tree_ticks, children(pid)))
 
 
+def tree_cpu_s(pid):
+    """Of a process and all that live below it."""
+    return cpu_s(pid) + sum(map(tree_cpu_s, children(pid)))
+
+
 def pss_kb(pid):
     with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as f:
         return int(re.search(r"^Pss: +(\d+) kB", f.read(), re.M)[1])
@@ -79,6 +91,11 @@ def switches(pid):
     return total
 
 
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as s:
+        return s.getsockname()[1]
+
+
 class Server:
     """One prong, with its own www and data. Its environment holds none of our PRONG_… variables, since they
     are its options. Started and ended by `with`."""
@@ -88,14 +105,18 @@ class Server:
 
     def __init__(self, *args, port=0):
         self.folder = tempfile.mkdtemp(prefix="prong-bench-")
-        os.mkdir(f"{self.folder}/www")
-        with open(f"{self.folder}/www/hello.txt", "wb") as f:
-            f.write(HELLO)
-        self.argv = [f"{BUILD}/prong", "--listen", f"127.0.0.1:{port}", "--www", f"{self.folder}/www"]
+        self.www = f"{self.folder}/www"
+        os.mkdir(self.www)
+        self.add_file("hello.txt", len(HELLO))
+        self.argv = [f"{BUILD}/prong", "--listen", f"127.0.0.1:{port}", "--www", self.www]
         self.argv += ["--data", f"{self.folder}/data", "--drain", "1", *args]
         self.port = port
         self.threads = 0
         self.process = None
+
+    def add_file(self, name, size):
+        with open(f"{self.www}/{name}", "wb") as f:
+            f.write((HELLO * (size // len(HELLO) + 1))[:size])
 
     def spawn(self):
         environment = {k: v for k, v in os.environ.items() if not k.startswith("PRONG_")}
@@ -229,8 +250,8 @@ class Client:
     """One connection. wrk corrects its latencies for what a stalled client would have asked meanwhile; this
     gives them as they were."""
 
-    def __init__(self, port, timeout=120):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout)
+    def __init__(self, port, timeout=120, source=""):
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout, (source, 0))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def __enter__(self):
@@ -291,9 +312,10 @@ def quantile(ordered, q):
     return ordered[min(int(len(ordered) * q), len(ordered) - 1)]
 
 
-def wrk(url, connections, seconds):
-    """What report.lua prints, with requests per second."""
+def wrk(url, connections, seconds, headers=()):
+    """What report.lua prints, with requests per second. `headers` are lines."""
     argv = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", f"{HERE}/report.lua", url]
+    argv += [arg for header in headers for arg in ("-H", header)]
     run = subprocess.run(argv, capture_output=True, text=True, timeout=seconds + WAIT_S)
     said = re.search(r"^bench (\{.*\})$", run.stdout, re.M)
     if said is None:
@@ -303,6 +325,42 @@ def wrk(url, connections, seconds):
         raise CannotMeasure(f"wrk had errors: {report}")
     report["per_s"] = report["requests"] * 1e6 / report["us"]
     return report
+
+
+class Cpu:
+    """CPU time of one server under loads of the same kind, which others' load changes less than its speed. `measure`
+    tells the server's CPU time so far from its pid."""
+
+    def __init__(self, pid, url, connections=64, measure=cpu_s, headers=()):
+        self.pid, self.url, self.connections, self.measure, self.headers = pid, url, connections, measure, headers
+        self.cpu_s = self.requests = 0
+
+    def load(self, seconds=2):
+        """wrk's report, with the server's "cpu_s" over it."""
+        before = self.measure(self.pid)
+        report = wrk(self.url, self.connections, seconds, self.headers)
+        report["cpu_s"] = self.measure(self.pid) - before
+        self.cpu_s += report["cpu_s"]
+        self.requests += report["requests"]
+        return report
+
+    def us(self):
+        return self.cpu_s / self.requests / US
+
+    def __str__(self):
+        return f"{self.us():.1f}"
+
+
+ENDLESS = "/compute/sum?end=1000000000000", "Prong-Chunks: 1\r\n"  # one chunk: a worker is in it until we hang up
+
+
+@contextlib.contextmanager
+def long_jobs(server, count):
+    """`count` requests that a worker each would work at for minutes, until the end of the block."""
+    with contextlib.ExitStack() as stack:
+        for _ in range(count):
+            stack.enter_context(Client(server.port)).send(*ENDLESS)
+        yield
 
 
 class Pairs(list):
@@ -383,11 +441,16 @@ class Load:
             cls.patience_s -= 0.1
 
 
-def first_line(*argv):
-    try:
-        run = subprocess.run(argv, capture_output=True, text=True, timeout=WAIT_S)
-    except OSError:
+def program(name):
+    """Its path, or None; also where an ordinary user's PATH does not look."""
+    return shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin")
+
+
+def first_line(name, *args):
+    path = program(name)
+    if path is None:
         return ""
+    run = subprocess.run([path, *args], capture_output=True, text=True, timeout=WAIT_S)
     return next(iter((run.stdout or run.stderr).splitlines()), "")
 
 
@@ -400,5 +463,7 @@ def describe_machine():
     return [
         f"{model[1] if model else platform.machine()}, {CORES} cores, Linux {platform.release()}",
         f"{time.strftime('%Y-%m-%d %H:%M')}, {lines[0]} ({os.path.basename(BUILD)}), {', '.join(lines[1:])}",
-        ", ".join(filter(None, [" ".join(first_line("wrk", "--version").split()[:2]), first_line("cc", "--version")])),
+        ", ".join(filter(None, [" ".join(first_line("wrk", "--version").split()[:2]), first_line("cc", "--version"),
+                                first_line("nginx", "-v").rpartition(" ")[2],
+                                first_line("lighttpd", "-v").partition(" ")[0]])),
     ]

@@ -70,11 +70,15 @@ def test_a_name_of_others_changes_nothing(named):
     assert named.get("/state/rebound").status == 404
 
 
-def test_an_absolute_target_counts_for_more_than_host(named):
-    for scheme in (b"http", b"HTTPS"):
-        answer = named.raw(b"GET %s://evil.example/livez HTTP/1.1\r\nHost: localhost\r\n\r\n" % scheme)
-        assert_problem(answer, 421, "misdirected")
-        assert named.raw(b"GET %s://localhost/livez HTTP/1.1\r\nHost: evil.example\r\n\r\n" % scheme).status == 200
+@pytest.mark.parametrize("scheme", [b"http", b"HTTPS"])
+def test_an_absolute_target_must_be_ours_and_be_host(named, scheme):
+    answer = named.raw(b"GET %s://evil.example/livez HTTP/1.1\r\nHost: evil.example\r\n\r\n" % scheme)
+    assert_problem(answer, 421, "misdirected")
+    answer = named.raw(b"GET %s://evil.example/livez HTTP/1.0\r\n\r\n" % scheme)
+    assert_problem(answer, 421, "misdirected")
+    assert named.raw(b"GET %s://localhost/livez HTTP/1.1\r\nHost: localhost\r\n\r\n" % scheme).status == 200
+    answer = named.raw(b"GET %s://localhost/livez HTTP/1.1\r\nHost: evil.example\r\n\r\n" % scheme)
+    assert_problem(answer, 400, "bad-request")
 
 
 @pytest.mark.parametrize("authority", [b"loc%61lhost", b"x@localhost", b"localhost%00", b"localhost:x", b""])

@@ -135,12 +135,12 @@ static void an_absolute_target_counts_for_more(void **state)
     struct request r = asked(HTTP_GET, "localhost", NULL, NULL);
 
     (void)state;
-    r.authority = "evil.example/path";
-    r.authority_bytes = 12;
+    r.parts_of_target.authority = "evil.example/path";
+    r.parts_of_target.authority_bytes = 12;
     assert_int_equal(judge_once(access, r), 421);
     r = asked(HTTP_GET, "evil.example", NULL, NULL);
-    r.authority = "localhost:80/path";
-    r.authority_bytes = 12;
+    r.parts_of_target.authority = "localhost:80/path";
+    r.parts_of_target.authority_bytes = 12;
     assert_int_equal(judge_once(access, r), 0);
     access = access_free(access);
 }

@@ -193,7 +193,8 @@ static inline struct answer client_receive(struct client *c, bool headless)
         take_chunks(c, &a);
         return a;
     }
-    a.bytes = headless ? 0 : strtoul(answer_header(&a, "Content-Length"), NULL, 10);
+    a.bytes =
+        headless || a.status == 304 ? 0 : strtoul(answer_header(&a, "Content-Length"), NULL, 10);
     a.body = client_take(c, a.bytes);
     return a;
 }
