@@ -260,6 +260,8 @@ static void *run(void *arg)
     while (!all->is_ending) {
         struct timespec until;
         look_at_all_due(all, clock_now_ns());
+        if (all->is_ending) /* since: it drops the lock in between */
+            break;
         all->wake_ns = next_filled_ns(all);
         if (all->wake_ns == CLOCK_NEVER) {
             (void)pthread_cond_wait(&all->changed, &all->lock.mutex);

@@ -70,6 +70,19 @@ static void wait_for_descriptors(struct server *s)
     atomic_fetch_sub(&s->starved, 1);
 }
 
+/* What any client can cause by leaving or by sending rubbish is no news, and descriptors are told of above. */
+static bool is_news(const char *text)
+{
+    static const char *const told_often[] = {"closing connection", "socket is closed", "handshake",
+                                             "Failed to", "Error accepting connection"};
+
+    for (size_t i = 0; i < ARRAY_SIZE(told_often); i++) {
+        if (strcasestr(text, told_often[i]) != NULL)
+            return false;
+    }
+    return true;
+}
+
 static void log_library(void *arg, const char *format, va_list args) PRINTF_LIKE(2, 0);
 static void log_library(void *arg, const char *format, va_list args)
 {
@@ -83,13 +96,7 @@ static void log_library(void *arg, const char *format, va_list args)
         wait_for_descriptors(arg);
         return;
     }
-    /* What any client can cause by leaving or by sending rubbish is no news. */
-    log_write(strcasestr(text, "closing connection") != NULL ||
-                      strncmp(text, "Failed to", 9) == 0 ||
-                      strncmp(text, "Error accepting", 15) == 0 || strstr(text, "handshake") != NULL
-                  ? LOG_DEBUG
-                  : LOG_WARNING,
-              "libmicrohttpd: %s", text);
+    log_write(is_news(text) ? LOG_WARNING : LOG_DEBUG, "libmicrohttpd: %s", text);
 }
 
 /* On libmicrohttpd's varargs a pointer to a function travels as void *. */
