@@ -125,6 +125,8 @@ void connection_changed(void *server, struct MHD_Connection *connection, void **
     *context = NULL;
     count_connection(s, -1);
     metrics_add(METRIC_HTTP_CONNECTIONS, 0, (uint64_t)-1);
+    if (atomic_load(&s->starved) > 0)
+        server_wake(s);
     if (atomic_load(&s->draining) || atomic_load(&s->leaving))
         doors_shut(s);
 }

@@ -36,15 +36,30 @@ static bool may_say_again(void)
 }
 
 /* Of a thread that has no connection, and no descriptor for its first one. It would ask for one again at once and for
- * ever; since it has nobody to keep waiting, it may sleep instead. The clients wait to be accepted. */
-static void wait_for_descriptors(void)
+ * ever; since it has nobody to keep waiting, it may wait for another thread's connection to end. Descriptors may also
+ * come free elsewhere, so it does not wait for long. The clients wait to be accepted. */
+static void wait_for_descriptors(struct server *s)
 {
-    const struct timespec pause = {.tv_nsec = NO_DESCRIPTOR_MS * (long)CLOCK_NS_PER_MS};
-
     if (may_say_again())
         log_warning("no file descriptor is left for connections: clients wait. Raise ulimit -n, or "
                     "lower --connections");
-    (void)nanosleep(&pause, NULL);
+    LOCKED(&s->idle_lock);
+    atomic_fetch_add(&s->starved, 1);
+    (void)server_wait_changed(s, clock_now_ns() + NO_DESCRIPTOR_MS * CLOCK_NS_PER_MS);
+    atomic_fetch_sub(&s->starved, 1);
+}
+
+/* What any client can cause by leaving or by sending rubbish is no news, and descriptors are told of above. */
+static bool is_news(const char *text)
+{
+    static const char *const told_often[] = {"closing connection", "socket is closed", "handshake",
+                                             "Failed to", "Error accepting connection"};
+
+    for (size_t i = 0; i < ARRAY_SIZE(told_often); i++) {
+        if (strcasestr(text, told_often[i]) != NULL)
+            return false;
+    }
+    return true;
 }
 
 static void log_library(void *arg, const char *format, va_list args) PRINTF_LIKE(2, 0);
@@ -53,21 +68,14 @@ static void log_library(void *arg, const char *format, va_list args)
     char text[512];
     size_t n;
 
-    (void)arg;
     (void)vsnprintf(text, sizeof(text), format, args);
     n = strcspn(text, "\n");
     text[n] = '\0';
     if (strstr(text, "resource limit at FIRST connection") != NULL) {
-        wait_for_descriptors();
+        wait_for_descriptors(arg);
         return;
     }
-    /* What any client can cause by leaving or by sending rubbish is no news. */
-    log_write(strcasestr(text, "closing connection") != NULL ||
-                      strncmp(text, "Failed to", 9) == 0 ||
-                      strncmp(text, "Error accepting", 15) == 0 || strstr(text, "handshake") != NULL
-                  ? LOG_DEBUG
-                  : LOG_WARNING,
-              "libmicrohttpd: %s", text);
+    log_write(is_news(text) ? LOG_WARNING : LOG_DEBUG, "libmicrohttpd: %s", text);
 }
 
 /* On libmicrohttpd's varargs a pointer to a function travels as void *. */
@@ -109,7 +117,7 @@ static int start_daemon(struct server *s, struct door *door, struct err *err)
     CHECK(n <= OPTIONS_MAX);
     door->daemon = MHD_start_daemon(flags | (tls_is_on(&s->tls) ? MHD_USE_TLS : 0), 0,
                                     connection_admit, s, serve_call, s, MHD_OPTION_EXTERNAL_LOGGER,
-                                    log_library, NULL, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
+                                    log_library, s, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
     if (door->daemon == NULL)
         return err_set(err, -EIO, "libmicrohttpd does not start on %s", s->url);
     return 0;

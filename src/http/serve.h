@@ -32,7 +32,8 @@ struct server {
     int static_label, unmatched_label;
     _Atomic bool leaving,
         draining; /* leaving: served as usual, but each connection ends with its answer */
-    _Atomic size_t unserved; /* connections that have had neither an answer nor a wait */
+    _Atomic unsigned starved; /* threads that have no descriptor for a connection */
+    _Atomic size_t unserved;  /* connections that have had neither an answer nor a wait */
     struct lock idle_lock;
     pthread_cond_t idle;
     struct seat *seats; /* under idle_lock */
@@ -61,7 +62,10 @@ enum MHD_Result serve_call(void *server, struct MHD_Connection *connection, cons
 void serve_complete(void *server, struct MHD_Connection *connection, void **context,
                     enum MHD_RequestTerminationCode why);
 
-/* Wakes whoever waits in server_wait_idle or server_leave, to look again. */
+/* Under idle_lock: waits until somebody calls server_wake; -ETIMEDOUT at the deadline. */
+int server_wait_changed(struct server *s, uint64_t deadline_ns);
+
+/* Wakes whoever waits in server_wait_idle or server_leave, or for a descriptor, to look again. */
 void server_wake(struct server *s);
 
 #endif

@@ -201,8 +201,7 @@ const char *server_url(const struct server *s)
     return s->url;
 }
 
-/* Until somebody wakes us; -ETIMEDOUT at the deadline. */
-static int wait_idle_lock(struct server *s, uint64_t deadline_ns)
+int server_wait_changed(struct server *s, uint64_t deadline_ns)
 {
     struct timespec until = {.tv_sec = (time_t)(deadline_ns / CLOCK_NS_PER_S),
                              .tv_nsec = (long)(deadline_ns % CLOCK_NS_PER_S)};
@@ -228,9 +227,9 @@ void server_leave(struct server *s, uint64_t deadline_ns)
     atomic_store(&s->leaving, true);
     doors_shut(s);
     LOCKED(&s->idle_lock);
-    while (wait_idle_lock(s, MIN(sure_ns, deadline_ns)) == 0)
+    while (server_wait_changed(s, MIN(sure_ns, deadline_ns)) == 0)
         ;
-    while (atomic_load(&s->unserved) > 0 && wait_idle_lock(s, deadline_ns) == 0)
+    while (atomic_load(&s->unserved) > 0 && server_wait_changed(s, deadline_ns) == 0)
         ;
 }
 
@@ -261,7 +260,7 @@ void server_wait_idle(struct server *s, uint64_t deadline_ns)
 {
     LOCKED(&s->idle_lock);
 
-    while (seats_in_flight(s->seats) > 0 && wait_idle_lock(s, deadline_ns) == 0)
+    while (seats_in_flight(s->seats) > 0 && server_wait_changed(s, deadline_ns) == 0)
         ;
 }
 
