@@ -462,7 +462,7 @@ def test_the_memory_of_large_bad_requests_comes_back(server):
 
 
 def test_uploads_that_are_given_up_leave_nothing(server):
-    s = server(workers=1, idle=1)
+    s = server(workers=1, idle=1, bodies_max="64G")
 
     def half():
         with s.connect() as sock:
