@@ -23,7 +23,7 @@ struct connection {
     uint64_t key; /* of the address, for fairness */
     char address[CONNECTION_ADDRESS_BYTES]; /* as text, for logs */
     int fd;
-    bool is_served; /* has had its first answer, or waits for it */
+    bool is_served; /* its first request has been handled */
 };
 
 /* The policy of accepting: nobody is let in while the server drains. */
@@ -33,7 +33,7 @@ enum MHD_Result connection_admit(void *server, const struct sockaddr *address, s
 void connection_changed(void *server, struct MHD_Connection *connection, void **context,
                         enum MHD_ConnectionNotificationCode what);
 
-/* Its first request is answered, or parked until it can be. */
+/* Its first request has been handled: what is left is to compute, or to send. */
 void connection_served(struct connection *c, struct server *s);
 
 /* NULL when there was no memory for it at its start. */

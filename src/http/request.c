@@ -217,7 +217,6 @@ bool request_park(struct request *r, void (*resumed)(struct request *r))
         r->resumed = NULL;
         return false;
     }
-    connection_served(r->peer, r->server);
     metrics_add(METRIC_HTTP_PARKED, 0, 1);
     return true;
 }

@@ -362,6 +362,7 @@ static enum MHD_Result deliver(struct request *r)
         r->response = NULL;
     }
     r->queued = true;
+    connection_served(r->peer, r->server);
     deadline_answer(&r->peer->deadline, clock_coarse_ns());
     return rc;
 }
@@ -447,6 +448,7 @@ static enum MHD_Result finish(struct request *r)
         run_handler(r);
         if (r->resumed != NULL) {
             CHECK(!request_is_answered(r));
+            connection_served(r->peer, r->server);
             return MHD_YES; /* and belongs to whoever will unpark it */
         }
         if (!request_is_answered(r))
@@ -537,7 +539,6 @@ void serve_complete(void *server, struct MHD_Connection *connection, void **cont
     deadline_idle(&r->peer->deadline, now_ns);
     if (r->begun)
         seat_leave_flight(server);
-    connection_served(r->peer, server);
     log_about(NULL);
     seat_request_give(r);
 }

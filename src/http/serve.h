@@ -33,7 +33,7 @@ struct server {
     _Atomic bool leaving,
         draining; /* leaving: served as usual, but each connection ends with its answer */
     _Atomic unsigned starved; /* threads that have no descriptor for a connection */
-    _Atomic size_t unserved;  /* connections that have had neither an answer nor a wait */
+    _Atomic size_t unserved;  /* connections whose first request has not been handled */
     struct lock idle_lock;
     pthread_cond_t idle;
     struct seat *seats; /* under idle_lock */
