@@ -118,7 +118,7 @@ TEST_ENV = PRONG_BUILD=$(BUILD) PRONG_DIR=$(CURDIR)/$(B) PRONG_ZYGOTE=$(CURDIR)/
 PYTEST = $(TEST_ENV) $(PYTHON) -m pytest -q -p no:cacheprovider
 
 check: check-unit check-system ## unit, wall, system and fault tests
-check-unit: all $(UNIT) $(REPLAYS) $(TEST_KERNELS) ## unit tests only
+check-unit: all $(UNIT) $(REPLAYS) $(TEST_KERNELS) $(BENCH_PROGRAMS) ## unit tests only
 	@$(TEST_ENV) sh tests/unit/run.sh $(UNIT) $(REPLAYS)
 check-system: deps-check all $(TEST_KERNELS) ## wall, system and fault tests only (T=path or -k word)
 	$(PYTEST) $(or $(T),tests/wall tests/system tests/fault)
@@ -131,8 +131,8 @@ fuzz-merge: deps-fuzz ## the same, then keep what reaches new code in tests/fuzz
 HARNESS := gate http
 soak: deps-check all ## the long rounds of the fault tests and of the end under load
 	PRONG_SOAK=1 $(PYTEST) tests/fault tests/system/test_s_drain.py
-bench: deps-bench all ## the speed and memory table (ROWS="echo primes" for some)
-	@$(MAKE) --no-print-directory -C . $(patsubst %,$(B)/bench/%,bare copy gate streams)
+BENCH_PROGRAMS := $(patsubst %,$(B)/bench/%,bare copy gate streams)
+bench: deps-bench all $(BENCH_PROGRAMS) ## the speed and memory table (ROWS="echo primes" for some)
 	$(TEST_ENV) PRONG_BENCH=$(CURDIR)/$(B)/bench $(PYTHON) tests/bench/bench.py $(ROWS)
 $(B)/bench/bare $(B)/bench/copy: $(B)/bench/%: tests/bench/%.c | deps
 	@mkdir -p $(@D)

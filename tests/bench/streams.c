@@ -82,13 +82,14 @@ static void post_until_told(size_t parts)
 
 static void stop(struct server *s)
 {
+    uint64_t deadline_ns = clock_now_ns() + ANSWER_S * CLOCK_NS_PER_S;
     size_t count;
 
-    server_drain(s);
+    server_drain(s, deadline_ns);
     count = count_streams();
     for (size_t i = 0; i < count; i++)
         stream_end(all.streams[i], NULL, NULL, 0);
-    if (server_wait_parked(s, clock_now_ns() + ANSWER_S * CLOCK_NS_PER_S) == 0)
+    if (server_wait_parked(s, deadline_ns) == 0)
         (void)server_stop(s);
 }
 
