@@ -32,4 +32,8 @@ static inline size_t bytes_span(const char *text, size_t bytes, unsigned kind)
     return n;
 }
 
+/* Whether all are of the kind, looked at many at once. */
+bool bytes_are_token(const char *text, size_t bytes);
+bool bytes_are_value(const char *text, size_t bytes);
+
 #endif

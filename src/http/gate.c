@@ -21,6 +21,14 @@ static const struct {
 #undef HEADER
 };
 
+/* The same for all spellings of a name. */
+static unsigned chain_of(const char *name, size_t bytes)
+{
+    unsigned first = (unsigned char)name[0] | 0x20u, last = (unsigned char)name[bytes - 1] | 0x20u;
+
+    return ((unsigned)bytes * 5 + first * 3 + last) % GATE_CHAINS;
+}
+
 void gate_rules_init(struct gate_rules *rules, bool knows_layout, unsigned target_bytes_max,
                      unsigned header_bytes_max, unsigned headers_max)
 {
@@ -29,9 +37,10 @@ void gate_rules_init(struct gate_rules *rules, bool knows_layout, unsigned targe
                                   .header_bytes_max = header_bytes_max,
                                   .headers_max = headers_max};
     for (int i = 0; i < HEADER_COUNT; i++) {
+        unsigned chain = chain_of(http_header_names[i], known[i].bytes);
         CHECK(known[i].bytes <= GATE_NAME_BYTES_MAX);
-        rules->next[i] = rules->first[known[i].bytes];
-        rules->first[known[i].bytes] = (uint8_t)(i + 1);
+        rules->next[i] = rules->first[chain];
+        rules->first[chain] = (uint8_t)(i + 1);
     }
 }
 
@@ -164,45 +173,32 @@ static bool follows(struct gate *g, const char *name, size_t name_bytes, const c
     return p == value && !is_blank(*value) && value[value_bytes + 1] == '\0';
 }
 
-/* Eight bytes at once: a high bit of the result is set if any is below 0x20 or is 0x7f. */
-static uint64_t odd_bytes(const char *text)
-{
-    const uint64_t ones = 0x0101010101010101;
-    uint64_t v, del;
-
-    memcpy(&v, text, sizeof(v));
-    del = v ^ (ones * 0x7f);
-    return (((v - ones * 0x20) & ~v) | ((del - ones) & ~del)) & (ones * 0x80);
-}
-
-static bool is_value(const char *value, size_t bytes)
-{
-    while (bytes >= sizeof(uint64_t)) {
-        if (odd_bytes(value) != 0 && bytes_span(value, sizeof(uint64_t), BYTE_VALUE) != 8)
-            return false;
-        value += sizeof(uint64_t);
-        bytes -= sizeof(uint64_t);
-    }
-    return bytes_span(value, bytes, BYTE_VALUE) == bytes;
-}
-
 /* Of two tokens: there this bit is all that differs between the cases of a letter, and no other two are joined that
  * the names in headers.def have. */
 static bool is_same_name(const char *a, const char *b, size_t bytes)
 {
+    const uint64_t cases = 0x2020202020202020;
     size_t i = 0;
+    uint64_t v, w;
 
+    for (; i + sizeof(v) <= bytes; i += sizeof(v)) {
+        memcpy(&v, a + i, sizeof(v));
+        memcpy(&w, b + i, sizeof(w));
+        if ((v | cases) != (w | cases))
+            return false;
+    }
     while (i < bytes && (a[i] | 0x20) == (b[i] | 0x20))
         i++;
     return i == bytes;
 }
 
-/* HEADER_COUNT when nobody reads it. */
+/* Of a token. HEADER_COUNT when nobody reads it. */
 static int find(const struct gate_rules *rules, const char *name, size_t bytes)
 {
-    unsigned i = bytes <= GATE_NAME_BYTES_MAX ? rules->first[bytes] : 0;
+    unsigned i = rules->first[chain_of(name, bytes)];
 
-    while (i != 0 && !is_same_name(name, http_header_names[i - 1], bytes))
+    while (i != 0 &&
+           (known[i - 1].bytes != bytes || !is_same_name(name, http_header_names[i - 1], bytes)))
         i = rules->next[i - 1];
     return i == 0 ? HEADER_COUNT : (int)i - 1;
 }
@@ -236,9 +232,9 @@ bool gate_header(struct gate *g, const char *name, size_t name_bytes, char *valu
                             g->rules->headers_max, "--headers-max");
     if (g->rules->knows_layout && !follows(g, name, name_bytes, value, value_bytes))
         return refuse_form(g);
-    if (name_bytes == 0 || bytes_span(name, name_bytes, BYTE_TOKEN) != name_bytes)
+    if (name_bytes == 0 || !bytes_are_token(name, name_bytes))
         return refuse(g, PROBLEM_BAD_REQUEST, "Send headers whose names are tokens.");
-    if (!is_value(value, value_bytes))
+    if (!bytes_are_value(value, value_bytes))
         return refuse(g, PROBLEM_BAD_REQUEST, "Send headers without control bytes.");
     header = find(g->rules, name, name_bytes);
     return header == HEADER_COUNT || keep(g, header, value, value_bytes);

@@ -29,14 +29,17 @@
 #include "http/response.h"
 #include "http/target.h"
 
-enum { GATE_NAME_BYTES_MAX = 31 }; /* of a header that somebody reads */
+enum {
+    GATE_NAME_BYTES_MAX = 31, /* of a header that somebody reads */
+    GATE_CHAINS = 128,
+};
 
 /* What does not change between requests. */
 struct gate_rules {
     bool knows_layout;
     unsigned target_bytes_max, header_bytes_max, headers_max;
-    /* Chains of the known headers by the length of their names: indexes + 1, 0 at the end. */
-    uint8_t first[GATE_NAME_BYTES_MAX + 1], next[HEADER_COUNT];
+    /* Chains of the known headers by length and two letters of their names: indexes + 1, 0 at the end. */
+    uint8_t first[GATE_CHAINS], next[HEADER_COUNT];
 };
 
 /* The request line and where the head ends, as libmicrohttpd has them. */

@@ -506,7 +506,7 @@ def test_byte_by_byte(s):
 
 
 @pytest.mark.parametrize(
-    "header_max,headers_max,target_max", [(12288, 100, 8192), (1024, 8, 256), (65536, 1000, 16384), (4096, 400, 1024), (65536, 8, 16384)]
+    "header_max,headers_max,target_max", [(8192, 50, 8192), (12288, 100, 8192), (1024, 8, 256), (65536, 1000, 16384), (4096, 400, 1024), (65536, 8, 16384)]
 )
 def test_full_heads_fit(server, header_max, headers_max, target_max):
     s = server(workers=1, header_max=header_max, headers_max=headers_max, target_max=target_max)
