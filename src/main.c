@@ -32,6 +32,7 @@ enum {
     ANSWER_S = 5, /* for answers that are ready to be sent */
     LEAVE_S = 2,  /* for who was let in just before an inherited socket was left */
     FD_RESERVE = 512,
+    THREADS_MIN = 2, /* one may be busy with a large body, or share its core with a worker */
     LARGE_BLOCK_BYTES = 256 << 10,
 };
 
@@ -308,7 +309,7 @@ static int prepare(struct prong *p, struct err *err)
     if (p->config.workers == 0)
         p->config.workers = machine_cores();
     if (p->config.threads == 0)
-        p->config.threads = MAX(machine_cores() / 2, 1U); /* the cores are for the workers */
+        p->config.threads = MAX(machine_cores() / 2, (unsigned)THREADS_MIN);
     p->config.threads = MIN(p->config.threads, (uint64_t)64);
     p->config.workers = MIN(p->config.workers, (uint64_t)240);
     if (fd_limit_raise(p->config.connections + FD_RESERVE) < p->config.connections + FD_RESERVE)

@@ -200,7 +200,7 @@ static void answer_form(struct static_cache *cache, struct entry *entry, struct 
 /* Answers with what is kept, without a look at the disk, if the form that the client likes best is. */
 static bool answer_kept(struct request *r, const struct entry *entry)
 {
-    const struct static_file *file = entry->files[choose(r, &entry->forms)];
+    struct static_file *file = entry->files[choose(r, &entry->forms)];
 
     if (file == NULL)
         return false;

@@ -59,6 +59,6 @@ bool static_exists(const struct static_files *files, const struct request *r);
 bool static_answer(struct static_cache *cache, struct request *r);
 
 /* The kept answer for this status: 200 or 304. */
-struct MHD_Response *static_file_response(const struct static_file *file, unsigned status);
+struct MHD_Response *static_file_response(struct static_file *file, unsigned status);
 
 #endif

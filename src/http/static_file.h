@@ -30,6 +30,7 @@ struct static_file {
     struct static_body *body; /* its bytes, or NULL when they are sent from `fd` */
     int fd;                   /* of the response `ok` */
     struct MHD_Response *ok, *not_modified;
+    time_t dated[2]; /* the Date that each has */
 };
 
 /* Takes the fd, also when it fails: NULL when there is no memory, or when the file has become shorter than `v` says.
@@ -40,7 +41,7 @@ struct static_file *static_file_new(int fd, const struct static_version *v,
 struct static_file *static_file_free(struct static_file *file);
 
 /* Answers r with `file`, which must live until the answer is queued. */
-void static_file_answer(const struct static_file *file, struct request *r);
+void static_file_answer(struct static_file *file, struct request *r);
 
 /* The same with a file that is not kept: it is taken. */
 void static_file_answer_once(struct static_file *file, struct request *r);
