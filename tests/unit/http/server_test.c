@@ -13,6 +13,7 @@
 #include "http/response.h"
 #include "state/metrics.h"
 #include "client.h"
+#include "config.h"
 #include "thread/thread.h"
 
 /* A real server with a few routes of its own, and bytes on a socket. */
@@ -168,26 +169,11 @@ static const struct route routes[] = {
 
 static struct server *start(unsigned threads, unsigned connections, const char *www)
 {
-    struct server_config config = {
-        .listen = "127.0.0.1:0",
-        .threads = threads,
-        .connections = connections,
-        .slow = {.header_ns = 20 * CLOCK_NS_PER_S,
-                 .body_ns = 20 * CLOCK_NS_PER_S,
-                 .answer_ns = 20 * CLOCK_NS_PER_S,
-                 .idle_ns = 20 * CLOCK_NS_PER_S,
-                 .bytes_per_s = 1},
-        .hosts = "*",
-        .bodies_max = 1 << 30,
-        .target_bytes_max = 8192,
-        .header_bytes_max = 16384,
-        .headers_max = 100,
-        .www = www,
-        .router = {.routes = routes, .count = ARRAY_SIZE(routes)},
-    };
+    struct server_config config = config_of(routes, ARRAY_SIZE(routes), threads, connections);
     struct server *s;
     struct err err = {.text = ""};
 
+    config.www = www;
     if (server_start(&s, &config, &err) < 0)
         fail_msg("%s", err.text);
     return s;

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "client.h"
+#include "config.h"
 #include "http/response.h"
 #include "http/server.h"
 #include "thread/thread.h"
@@ -51,25 +52,12 @@ static const struct route routes[] = {
 
 static int set_up_all(void **state)
 {
-    struct server_config config = {.listen = "127.0.0.1:0",
-                                   .threads = 2,
-                                   .connections = 64,
-                                   .slow = {.header_ns = 20 * CLOCK_NS_PER_S,
-                                            .body_ns = 20 * CLOCK_NS_PER_S,
-                                            .answer_ns = 20 * CLOCK_NS_PER_S,
-                                            .idle_ns = 20 * CLOCK_NS_PER_S,
-                                            .bytes_per_s = 1},
-                                   .hosts = "*",
-                                   .bodies_max = 1 << 30,
-                                   .target_bytes_max = 8192,
-                                   .header_bytes_max = 16384,
-                                   .headers_max = 100,
-                                   .www = directory,
-                                   .router = {.routes = routes, .count = ARRAY_SIZE(routes)}};
+    struct server_config config = config_of(routes, ARRAY_SIZE(routes), 2, 64);
     char path[256], *big = malloc(BIG_BYTES);
     struct server *s;
     struct err err;
 
+    config.www = directory;
     log_init("files_test", LOG_INFO);
     assert_non_null(mkdtemp(directory));
     path_of(path, "sub");

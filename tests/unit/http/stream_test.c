@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "client.h"
+#include "config.h"
 #include "http/response.h"
 #include "http/server.h"
 #include "thread/thread.h"
@@ -46,20 +47,7 @@ static const struct route routes[] = {{.method = HTTP_GET, .pattern = "/s", .han
 
 static int set_up(void **state)
 {
-    struct server_config config = {.listen = "127.0.0.1:0",
-                                   .threads = 2,
-                                   .connections = 64,
-                                   .slow = {.header_ns = 20 * CLOCK_NS_PER_S,
-                                            .body_ns = 20 * CLOCK_NS_PER_S,
-                                            .answer_ns = 20 * CLOCK_NS_PER_S,
-                                            .idle_ns = 20 * CLOCK_NS_PER_S,
-                                            .bytes_per_s = 1},
-                                   .hosts = "*",
-                                   .bodies_max = 1 << 30,
-                                   .target_bytes_max = 8192,
-                                   .header_bytes_max = 16384,
-                                   .headers_max = 100,
-                                   .router = {.routes = routes, .count = ARRAY_SIZE(routes)}};
+    struct server_config config = config_of(routes, ARRAY_SIZE(routes), 2, 64);
     struct server *s;
     struct err err;
 
