@@ -116,7 +116,7 @@ void pool_apply(struct pool *p, struct pool_event *event)
     case POOL_ANSWERED:
         return;
     case POOL_MISBEHAVED:
-        s->misbehaved = s->state == SLOT_LIVE;
+        s->misbehaved = s->state != SLOT_EMPTY;
         pool_kill_slot(p, event->slot, SIGKILL);
         return;
     case POOL_EXITED:

@@ -185,11 +185,12 @@ void pool_kill_slot(struct pool *p, unsigned slot, int signal)
                                .slot = slot,
                                .signal = signal};
 
-    if (s->state != SLOT_LIVE || p->state != ZYGOTE_UP)
+    /* A worker may be heard before the zygote's word that it is there; the zygote has it since it read FORK. */
+    if (s->state == SLOT_EMPTY || p->state != ZYGOTE_UP)
         return;
     s->was_killed = true;
     if (chan_send_struct(p->control, &frame, sizeof(frame), MSG_DONTWAIT) < 0)
-        log_warning("cannot tell the zygote to kill worker %d, ignoring", s->pid);
+        log_warning("cannot tell the zygote to kill the worker in slot %u, ignoring", slot);
 }
 
 static const struct slot *slot_of_task(const struct pool *p, uint64_t task)
