@@ -1,0 +1,132 @@
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include <cmocka.h>
+
+#include "base/check.h"
+#include "ipc/chan.h"
+#include "pool/internal.h"
+
+/* One slot, and the zygote's end of the control channel. */
+static struct {
+    struct pool pool;
+    struct slot slot;
+    struct shm_page page;
+    struct shm_control control;
+    int zygote;
+} at;
+
+static int set_up(void **state)
+{
+    int pair[2];
+
+    (void)state;
+    if (chan_pair(pair) < 0)
+        return -1;
+    memset(&at, 0, sizeof(at));
+    at.zygote = pair[1];
+    at.slot = (struct slot) {.generation = 77, .page = &at.page, .channel = -1, .out_fd = -1};
+    at.pool = (struct pool) {.state = ZYGOTE_UP,
+                             .control = pair[0],
+                             .shm = &at.control,
+                             .slots = &at.slot,
+                             .slot_count = 1};
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    check_close_fd(&at.pool.control);
+    check_close_fd(&at.zygote);
+    return 0;
+}
+
+static void assert_told_to_kill(int signal)
+{
+    struct proto_kill frame;
+
+    assert_int_equal(chan_recv(at.zygote, &frame, sizeof(frame), NULL, NULL, MSG_DONTWAIT),
+                     sizeof(frame));
+    assert_int_equal(frame.head.type, PROTO_KILL);
+    assert_int_equal(frame.generation, 77);
+    assert_int_equal(frame.slot, 0);
+    assert_int_equal(frame.signal, signal);
+    assert_true(at.slot.was_killed);
+}
+
+static void assert_told_nothing(void)
+{
+    struct proto_kill frame;
+
+    assert_true(chan_recv(at.zygote, &frame, sizeof(frame), NULL, NULL, MSG_DONTWAIT) < 0);
+    assert_false(at.slot.was_killed);
+}
+
+static void misbehave(void)
+{
+    struct pool_event event = {.kind = POOL_MISBEHAVED};
+
+    pool_apply(&at.pool, &event);
+}
+
+static void who_misbehaves_is_killed(void **state)
+{
+    (void)state;
+    at.slot.state = SLOT_LIVE;
+    misbehave();
+    assert_told_to_kill(SIGKILL);
+    assert_true(at.slot.misbehaved);
+}
+
+/* Its rubbish and the zygote's FORKED come in one batch, in any order. */
+static void also_before_the_zygote_has_told_of_it(void **state)
+{
+    struct proto_forked forked = {.generation = 77, .pid = 1234};
+
+    (void)state;
+    at.slot.state = SLOT_FORKING;
+    misbehave();
+    assert_told_to_kill(SIGKILL);
+    assert_true(at.slot.misbehaved);
+    slots_forked(&at.pool, &forked);
+    assert_int_equal(at.slot.state, SLOT_LIVE);
+    assert_true(at.slot.was_killed && at.slot.misbehaved);
+}
+
+static void nobody_is_killed_in_an_empty_slot(void **state)
+{
+    (void)state;
+    misbehave();
+    assert_told_nothing();
+    assert_false(at.slot.misbehaved);
+}
+
+static void a_task_is_killed_only_in_the_worker_that_runs_it(void **state)
+{
+    (void)state;
+    at.slot.state = SLOT_LIVE;
+    atomic_store(&at.page.task, 500);
+    assert_false(pool_kill_task(&at.pool, 3, 400, SIGTERM));
+    assert_told_nothing();
+    assert_int_equal(atomic_load(&at.control.condemned[3]), 0);
+    assert_true(pool_kill_task(&at.pool, 3, 500, SIGTERM));
+    assert_told_to_kill(SIGTERM);
+    assert_int_equal(atomic_load(&at.control.condemned[3]), 500);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(who_misbehaves_is_killed, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(also_before_the_zygote_has_told_of_it, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(nobody_is_killed_in_an_empty_slot, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_task_is_killed_only_in_the_worker_that_runs_it, set_up,
+                                        tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
