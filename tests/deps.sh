@@ -78,3 +78,9 @@ fi
 $sudo apt-get update -qq >&2 || true
 # shellcheck disable=SC2086 # a list of package names
 DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends $missing >&2
+# Nor at the next start of the machine.
+for service in nginx haproxy lighttpd; do
+    case "$missing" in
+    *" $service"*) ! program systemctl || $sudo systemctl disable -q "$service" 2>/dev/null || true ;;
+    esac
+done
