@@ -20,6 +20,21 @@ int fd_read_file(const char *path, char *out, size_t capacity)
     return (int)n;
 }
 
+ssize_t fd_read_from_start(int fd, void *out, size_t capacity)
+{
+    size_t done = 0;
+
+    while (done < capacity) {
+        ssize_t n = pread(fd, (char *)out + done, capacity - done, (off_t)done);
+        if (n < 0)
+            return -errno;
+        if (n == 0)
+            break;
+        done += (size_t)n;
+    }
+    return (ssize_t)done;
+}
+
 size_t fd_limit_raise(size_t wanted)
 {
     struct rlimit limit;

@@ -9,6 +9,7 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/fd.h"
 #include "http/response.h"
 #include "http/static.h"
 
@@ -35,20 +36,14 @@ static struct static_body *body_share(struct static_body *body)
 static struct static_body *body_read(int fd, size_t bytes)
 {
     struct static_body *body = malloc(sizeof(*body) + bytes);
-    size_t done = 0;
 
     if (body == NULL)
         return NULL;
     atomic_init(&body->users, 1);
-    while (done < bytes) {
-        ssize_t n = pread(fd, body->data + done, bytes - done, (off_t)done);
-        if (n <= 0) {
-            free(body);
-            return NULL;
-        }
-        done += (size_t)n;
-    }
-    return body;
+    if (fd_read_from_start(fd, body->data, bytes) == (ssize_t)bytes)
+        return body;
+    free(body);
+    return NULL;
 }
 
 static bool set_validators(struct static_file *file, const struct static_version *v)

@@ -8,28 +8,13 @@
 #include <sys/stat.h>
 
 #include "base/check.h"
+#include "base/fd.h"
 
 enum { FILE_BYTES_MAX = 1 << 20 };
 
 static int complain(struct err *err, int rc, const char *option, const char *path)
 {
     return err_set(err, rc, "%s %s: %s", option, path, strerror(-rc));
-}
-
-static int read_all(int fd, size_t bytes, char *out)
-{
-    size_t done = 0;
-
-    while (done < bytes) {
-        ssize_t n = pread(fd, out + done, bytes - done, (off_t)done);
-        if (n < 0)
-            return -errno;
-        if (n == 0)
-            return -EIO;
-        done += (size_t)n;
-    }
-    out[bytes] = '\0';
-    return 0;
 }
 
 /* The file as a text. */
@@ -39,7 +24,7 @@ static int read_file(const char *option, const char *path, bool is_secret, char 
     CLEANUP_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     struct stat st;
     char *text;
-    int rc;
+    ssize_t n;
 
     if (fd < 0 || fstat(fd, &st) < 0)
         return complain(err, -errno, option, path);
@@ -50,11 +35,12 @@ static int read_file(const char *option, const char *path, bool is_secret, char 
     text = malloc((size_t)st.st_size + 1);
     if (text == NULL)
         return complain(err, -ENOMEM, option, path);
-    rc = read_all(fd, (size_t)st.st_size, text);
-    if (rc < 0) {
+    n = fd_read_from_start(fd, text, (size_t)st.st_size);
+    if (n != st.st_size) {
         free(text);
-        return complain(err, rc, option, path);
+        return complain(err, n < 0 ? (int)n : -EIO, option, path);
     }
+    text[n] = '\0';
     *ret = text;
     *ret_bytes = (size_t)st.st_size;
     return 0;

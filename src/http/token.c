@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "base/check.h"
+#include "base/fd.h"
 
 struct token {
     size_t bytes;
@@ -38,25 +39,10 @@ static size_t measure(const char *text, size_t bytes)
                : SIZE_MAX;
 }
 
-static ssize_t read_text(int fd, char *text, size_t capacity)
-{
-    size_t done = 0;
-
-    while (done < capacity) {
-        ssize_t n = pread(fd, text + done, capacity - done, (off_t)done);
-        if (n < 0)
-            return -errno;
-        if (n == 0)
-            break;
-        done += (size_t)n;
-    }
-    return (ssize_t)done;
-}
-
 static int read_line(int fd, struct token *token, const char *path, struct err *err)
 {
     char text[TOKEN_BYTES_MAX + 2];
-    ssize_t n = read_text(fd, text, sizeof(text));
+    ssize_t n = fd_read_from_start(fd, text, sizeof(text));
     size_t bytes = n < 0 ? 0 : measure(text, (size_t)n);
     int rc = 0;
 

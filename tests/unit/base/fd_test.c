@@ -1,6 +1,7 @@
 #include "base/fd.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -100,6 +101,23 @@ static void the_limit_rises_as_far_as_allowed(void **state)
     assert_int_equal(fd_limit_raise(100000), 200);
 }
 
+static void the_start_is_read_wherever_the_offset_is(void **state)
+{
+    char out[16];
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    (void)state;
+    memset(out, 'x', sizeof(out));
+    assert_int_equal(lseek(fd, 7, SEEK_SET), 7);
+    assert_int_equal(fd_read_from_start(fd, out, 4), 4);
+    assert_memory_equal(out, "0123xx", 6);
+    assert_int_equal(fd_read_from_start(fd, out, sizeof(out)), 10);
+    assert_memory_equal(out, "0123456789xx", 12);
+    assert_int_equal(lseek(fd, 0, SEEK_CUR), 7);
+    assert_int_equal(close(fd), 0);
+    assert_int_equal(fd_read_from_start(-1, out, 4), -EBADF);
+}
+
 #define FD_TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -110,6 +128,7 @@ int main(void)
         FD_TEST(room_for_the_end_alone_reads_nothing),
         FD_TEST(what_cannot_be_read_says_why),
         FD_TEST(reading_leaves_no_descriptor_open),
+        FD_TEST(the_start_is_read_wherever_the_offset_is),
         cmocka_unit_test(the_limit_rises_as_far_as_allowed), /* last: it cannot be undone */
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
