@@ -10,7 +10,7 @@ PREFIX ?= /usr/local
 B := build/$(BUILD)
 PYTHON ?= /usr/bin/python3
 
-SERVER   := base ipc thread jobs state pool http sched api
+SERVER   := base ipc thread jobs jobs/store state pool http sched durable api
 ISOLATED := base ipc kernel worker zygote
 KERNELS  := $(patsubst src/kernel/builtin/%.c,$(B)/kernels/%.so,$(wildcard src/kernel/builtin/*.c))
 
@@ -33,7 +33,7 @@ endif
 SERVER_FLAGS   := $(MODE_$(BUILD)) $(if $(filter tsan,$(BUILD)),-fsanitize=thread)
 ISOLATED_FLAGS := $(MODE_$(BUILD))
 KERNEL_FLAGS   := $(filter-out -O1 -O2,$(MODE_$(BUILD))) -O3 -ffp-contract=off -fno-math-errno -fvisibility=hidden
-SERVER_LIBS    := -lmicrohttpd -lgnutls -ljansson -lm -pthread
+SERVER_LIBS    := -lmicrohttpd -lgnutls -ljansson -lsqlite3 -lcurl-gnutls -lm -pthread
 ISOLATED_LIBS  := -ldl -lm
 
 objects = $(patsubst src/%.c,$(B)/$(1)/%.o,$(foreach d,$(2),$(wildcard src/$(d)/*.c)))

@@ -23,6 +23,8 @@ build)
     need libmicrohttpd-dev "the HTTP server library" header microhttpd.h
     need libgnutls28-dev "TLS" header gnutls/gnutls.h
     need libjansson-dev "JSON" header jansson.h
+    need libsqlite3-dev "the store of jobs" header sqlite3.h
+    need libcurl4-gnutls-dev "asking a server from the command line" header curl/curl.h
     need libpng-dev "pictures of the mandelbrot kernel" header png.h
     need zlib1g-dev "what libpng compresses with" header zlib.h
     need uthash-dev "hash tables" header uthash.h

@@ -7,21 +7,26 @@
 #ifndef API_API_H
 #define API_API_H
 
+#include "durable/durable.h"
 #include "http/response.h"
 #include "http/server.h"
 #include "sched/sched.h"
 #include "state/kv.h"
 
 struct api_config {
-    uint64_t timeout_ns;   /* of a request for compute; Prong-Timeout may only shorten it */
-    size_t json_bytes_max; /* of a JSON body */
-    size_t raw_bytes_max;  /* of a raw body */
+    uint64_t timeout_ns;     /* of a request for compute; Prong-Timeout may only shorten it */
+    size_t json_bytes_max;   /* of a JSON body */
+    size_t raw_bytes_max;    /* of a raw body */
+    uint64_t job_timeout_ns; /* of one attempt of a durable job, which may only shorten it */
+    unsigned job_attempts;   /* of an idempotent kernel, unless the job says otherwise */
 };
 
 struct api {
     struct api_config config;
     struct sched *sched;
     struct kv *kv;
+    struct store *store;
+    struct durable *durable;
     uint64_t started_ns; /* monotonic */
 };
 

@@ -71,7 +71,8 @@ struct job {
     void (*part)(struct job *job, const void *data, size_t bytes);
     /* `done` of `total` units are through; may be NULL. */
     void (*progress)(struct job *job, uint64_t done, uint64_t total);
-    void *owner; /* the submitter's */
+    void *owner;        /* the submitter's */
+    bool counts_deaths; /* the submitter does, so it is not refused for what its input did before */
 
     enum job_outcome outcome;
     enum job_refusal refusal;

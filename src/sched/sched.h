@@ -65,6 +65,9 @@ int sched_submit(struct sched *s, struct job *job);
 /* Its client does not want it any more. `id` instead of a pointer, because it may have ended meanwhile. */
 void sched_cancel(struct sched *s, struct id id);
 
+/* How far a running request is, in its kernel's units: both 0 when nobody knows. -ESRCH when none has this id. */
+int sched_progress(struct sched *s, const char *id, uint64_t *ret_done, uint64_t *ret_total);
+
 /* -ESRCH when no worker has this pid. */
 int sched_kill_worker(struct sched *s, int pid);
 
