@@ -11,7 +11,7 @@ static void engine_close(void *e)
 {
     struct memory *m = e;
 
-    row_free_all(m);
+    entry_free_all(m);
     (void)table_free(m->ids);
     (void)table_free(m->keys);
     (void)table_free(m->state);
@@ -69,7 +69,7 @@ static int engine_commit(void *e)
     table_commit(m->ids);
     table_commit(m->keys);
     table_commit(m->state);
-    row_commit_all(m);
+    entry_commit_all(m);
     tally_commit(m->tally);
     lock_drop(&m->lock);
     return 0;
@@ -82,7 +82,7 @@ static void engine_rollback(void *e)
     table_rollback(m->ids);
     table_rollback(m->keys);
     table_rollback(m->state);
-    row_rollback_all(m);
+    entry_rollback_all(m);
     tally_rollback(m->tally);
     m->seq = m->seq_before;
     m->state_version = m->state_version_before;
@@ -98,33 +98,33 @@ static void engine_idle(void *e UNUSED)
 static int engine_find(void *e, const char *id, struct record *ret)
 {
     struct memory *m = e;
-    const struct row *row;
+    const struct entry *entry;
     LOCKED(&m->lock);
 
-    row = row_by_id(m, id);
-    if (row == NULL)
+    entry = entry_by_id(m, id);
+    if (entry == NULL)
         return -ENOENT;
-    row_read(row, ret);
+    entry_read(entry, ret);
     return 0;
 }
 
 static int engine_list(void *e, const struct store_filter *filter, size_t max, struct record *ret)
 {
     struct memory *m = e;
-    const struct row *row;
+    const struct entry *entry;
     enum memory_order which;
     struct order_key key = {0, filter->before == 0 ? UINT64_MAX : filter->before};
     uint64_t major;
     size_t count = 0;
     LOCKED(&m->lock);
 
-    if (row_filter(m, filter, &which, &major) < 0)
+    if (entry_filter(m, filter, &which, &major) < 0)
         return 0;
     key.major = major;
-    while (count < max && (row = row_below(m, which, key)) != NULL &&
-           row->nodes[which].key.major == major) {
-        row_read(row, &ret[count++]);
-        key.minor = row->seq;
+    while (count < max && (entry = entry_below(m, which, key)) != NULL &&
+           entry->nodes[which].key.major == major) {
+        entry_read(entry, &ret[count++]);
+        key.minor = entry->seq;
     }
     return (int)count;
 }
@@ -144,18 +144,20 @@ static int engine_attempts(void *e, uint64_t seq, struct record_attempt **ret)
 {
     struct memory *m = e;
     struct record_attempt *attempts;
-    const struct row *row;
+    const struct entry *entry;
     size_t count = 0, left;
     LOCKED(&m->lock);
 
-    row = row_by_seq(m, seq);
-    for (const struct attempt *a = row == NULL ? NULL : row->now.attempts; a != NULL; a = a->older)
+    entry = entry_by_seq(m, seq);
+    for (const struct attempt *a = entry == NULL ? NULL : entry->now.attempts; a != NULL;
+         a = a->older)
         count++;
     attempts = calloc(count + 1, sizeof(*attempts));
     if (attempts == NULL)
         return -ENOMEM;
     left = count;
-    for (const struct attempt *a = row == NULL ? NULL : row->now.attempts; a != NULL; a = a->older)
+    for (const struct attempt *a = entry == NULL ? NULL : entry->now.attempts; a != NULL;
+         a = a->older)
         read_attempt(a, &attempts[--left]);
     *ret = attempts;
     return (int)count;
@@ -164,11 +166,11 @@ static int engine_attempts(void *e, uint64_t seq, struct record_attempt **ret)
 /* The caller's hold of one, or NULL. */
 static struct blob *hold_blob(struct memory *m, uint64_t seq, enum memory_blob which)
 {
-    const struct row *row;
+    const struct entry *entry;
     LOCKED(&m->lock);
 
-    row = row_by_seq(m, seq);
-    return row == NULL ? NULL : blob_hold(row->now.blobs[which]);
+    entry = entry_by_seq(m, seq);
+    return entry == NULL ? NULL : blob_hold(entry->now.blobs[which]);
 }
 
 static int engine_params(void *e, uint64_t seq, char **ret)
@@ -194,15 +196,15 @@ static int engine_result(void *e, uint64_t seq, struct store_result *ret)
 static bool hold_payload(struct memory *m, uint64_t seq, struct blob **ret_params,
                          struct blob **ret_input, enum prong_input *ret_kind)
 {
-    const struct row *row;
+    const struct entry *entry;
     LOCKED(&m->lock);
 
-    row = row_by_seq(m, seq);
-    if (row == NULL || !row->now.is_whole)
+    entry = entry_by_seq(m, seq);
+    if (entry == NULL || !entry->now.is_whole)
         return false;
-    *ret_params = blob_hold(row->now.blobs[BLOB_PARAMS]);
-    *ret_input = blob_hold(row->now.blobs[BLOB_INPUT]);
-    *ret_kind = row->input_kind;
+    *ret_params = blob_hold(entry->now.blobs[BLOB_PARAMS]);
+    *ret_input = blob_hold(entry->now.blobs[BLOB_INPUT]);
+    *ret_kind = entry->input_kind;
     return true;
 }
 

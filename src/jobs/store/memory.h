@@ -1,7 +1,7 @@
 /*
- * F2. The inside of engine_memory: rows with all that is kept of a job, and the orders in which they are asked for.
+ * F2. The inside of engine_memory: entries with all that is kept of a job, and the orders in which they are asked for.
  *
- * A transaction holds the lock from begin to its end, so what is read has been committed. Within it a row keeps what it
+ * A transaction holds the lock from begin to its end, so what is read has been committed. Within it a entry keeps what it
  * was beside what it is, and whatever it loses is freed at the end; so undoing needs no memory and cannot fail.
  */
 #ifndef JOBS_STORE_MEMORY_H
@@ -45,7 +45,7 @@ struct attempt {
 enum memory_blob { BLOB_PARAMS, BLOB_INPUT, BLOB_RESULT, MEMORY_BLOB_COUNT };
 
 struct version {
-    char *record; /* packed; NULL: there is no such row */
+    char *record; /* packed; NULL: there is no such entry */
     struct blob *blobs[MEMORY_BLOB_COUNT];
     struct attempt *attempts;
     bool is_whole; /* the payload is all there; else params at most, for people to read */
@@ -65,16 +65,17 @@ enum memory_order {
     MEMORY_ORDER_COUNT
 };
 
-struct row {
+struct entry {
     uint64_t seq;
     struct id id;
     uint32_t kernel; /* its place in `kernels` */
     enum prong_input input_kind;
+    bool is_large; /* of the payload, something goes when the job does not need it any more */
     uint64_t fingerprint;
     char *key; /* Idempotency-Key, or NULL */
     struct version now, before;
     bool is_touched;
-    SLIST_ENTRY(row) touched;
+    SLIST_ENTRY(entry) touched;
     struct order_node nodes[MEMORY_ORDER_COUNT];
 };
 
@@ -84,7 +85,7 @@ struct memory {
     struct tally *tally;
     struct table *ids, *keys, *state;
     struct order orders[MEMORY_ORDER_COUNT];
-    SLIST_HEAD(, row) touched;
+    SLIST_HEAD(, entry) touched;
     char (*kernels)[PRONG_NAME_MAX + 1]; /* all that were ever asked for */
     uint32_t kernel_count;
     uint64_t seq, seq_before;                     /* of the newest job */
@@ -97,39 +98,39 @@ struct memory_value {
     char text[];
 };
 
-/* ---- memory_row.c, all under the lock ---- */
+/* ---- memory_entry.c, all under the lock ---- */
 
-/* A row under the next seq, whose record is to be saved at once. NULL: no memory. */
-struct row *row_add(struct memory *m, const struct id *id, const char *kernel);
+/* A entry under the next seq, whose record is to be saved at once. NULL: no memory. */
+struct entry *entry_add(struct memory *m, const struct id *id, const char *kernel);
 
-void row_read(const struct row *row, struct record *ret);
+void entry_read(const struct entry *entry, struct record *ret);
 
 /* What the job is from now on; NULL: it goes, with all that is kept of it. -ENOMEM. */
-int row_save(struct memory *m, struct row *row, const struct record *record);
+int entry_save(struct memory *m, struct entry *entry, const struct record *record);
 
-/* Takes the caller's hold of `b`, which may be NULL. What depends on it is put in order by row_save. */
-void row_set_blob(struct memory *m, struct row *row, enum memory_blob which, struct blob *b);
-void row_set_whole(struct memory *m, struct row *row, bool is_whole);
+/* Takes the caller's hold of `b`, which may be NULL. What depends on it is put in order by entry_save. */
+void entry_set_blob(struct memory *m, struct entry *entry, enum memory_blob which, struct blob *b);
+void entry_set_whole(struct memory *m, struct entry *entry, bool is_whole);
 
 /* Under the next number. -ENOMEM. */
-int row_add_attempt(struct memory *m, struct row *row, const struct record_attempt *attempt);
+int entry_add_attempt(struct memory *m, struct entry *entry, const struct record_attempt *attempt);
 
 /* NULL: there is none. */
-struct row *row_by_id(const struct memory *m, const char *id);
-struct row *row_by_seq(const struct memory *m, uint64_t seq);
-struct row *row_first(const struct memory *m, enum memory_order which);
-struct row *row_from(const struct memory *m, enum memory_order which, struct order_key key);
-struct row *row_below(const struct memory *m, enum memory_order which, struct order_key key);
+struct entry *entry_by_id(const struct memory *m, const char *id);
+struct entry *entry_by_seq(const struct memory *m, uint64_t seq);
+struct entry *entry_first(const struct memory *m, enum memory_order which);
+struct entry *entry_from(const struct memory *m, enum memory_order which, struct order_key key);
+struct entry *entry_below(const struct memory *m, enum memory_order which, struct order_key key);
 
 /* The major key of what a filter asks for: *ret_which tells in which order. -ENOENT: there is nothing of it. */
-int row_filter(const struct memory *m, const struct store_filter *filter,
-               enum memory_order *ret_which, uint64_t *ret_major);
+int entry_filter(const struct memory *m, const struct store_filter *filter,
+                 enum memory_order *ret_which, uint64_t *ret_major);
 
-void row_commit_all(struct memory *m);
-void row_rollback_all(struct memory *m);
+void entry_commit_all(struct memory *m);
+void entry_rollback_all(struct memory *m);
 
 /* Frees it without looking at the orders: at the very end. */
-void row_free_all(struct memory *m);
+void entry_free_all(struct memory *m);
 
 /* ---- memory_write.c ---- */
 
@@ -138,11 +139,11 @@ int memory_apply(struct memory *m, struct store_write *w);
 
 /* ---- memory_sweep.c ---- */
 
-/* What the job will not need any more; row_save is the caller's. */
-void memory_trim_payload(struct memory *m, struct row *row, const struct record *r);
+/* What the job will not need any more; entry_save is the caller's. */
+void memory_trim_payload(struct memory *m, struct entry *entry);
 
 /* The job, and all that is kept of it. -ENOMEM. */
-int memory_remove_row(struct memory *m, struct row *row);
+int memory_remove(struct memory *m, struct entry *entry);
 int memory_sweep(struct memory *m, struct store_sweep *w);
 
 #endif

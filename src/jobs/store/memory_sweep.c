@@ -4,43 +4,43 @@
 
 #include "base/check.h"
 
-void memory_trim_payload(struct memory *m, struct row *row, const struct record *r)
+void memory_trim_payload(struct memory *m, struct entry *entry)
 {
-    const struct blob *params = row->now.blobs[BLOB_PARAMS];
+    const struct blob *params = entry->now.blobs[BLOB_PARAMS];
 
-    if (!row->now.is_whole || r->payload_bytes <= STORE_PAYLOAD_SMALL_MAX)
+    if (!entry->is_large || !entry->now.is_whole)
         return;
-    row_set_blob(m, row, BLOB_INPUT, NULL);
+    entry_set_blob(m, entry, BLOB_INPUT, NULL);
     if (params->bytes > STORE_PARAMS_KEPT_MAX)
-        row_set_blob(m, row, BLOB_PARAMS, NULL);
-    row_set_whole(m, row, false);
+        entry_set_blob(m, entry, BLOB_PARAMS, NULL);
+    entry_set_whole(m, entry, false);
 }
 
-int memory_remove_row(struct memory *m, struct row *row)
+int memory_remove(struct memory *m, struct entry *entry)
 {
-    CHECK(table_set(m->ids, row->id.text, NULL) == 0);
-    if (row->key != NULL)
-        CHECK(table_set(m->keys, row->key, NULL) == 0);
-    return row_save(m, row, NULL);
+    CHECK(table_set(m->ids, entry->id.text, NULL) == 0);
+    if (entry->key != NULL)
+        CHECK(table_set(m->keys, entry->key, NULL) == 0);
+    return entry_save(m, entry, NULL);
 }
 
-static int expire_result(struct memory *m, struct row *row)
+static int expire_result(struct memory *m, struct entry *entry)
 {
     struct record r;
 
-    row_read(row, &r);
+    entry_read(entry, &r);
     r.result = RECORD_RESULT_EXPIRED;
-    row_set_blob(m, row, BLOB_RESULT, NULL);
-    return row_save(m, row, &r);
+    entry_set_blob(m, entry, BLOB_RESULT, NULL);
+    return entry_save(m, entry, &r);
 }
 
-static int expire_payload(struct memory *m, struct row *row)
+static int expire_payload(struct memory *m, struct entry *entry)
 {
     struct record r;
 
-    row_read(row, &r);
-    memory_trim_payload(m, row, &r);
-    return row_save(m, row, &r);
+    entry_read(entry, &r);
+    memory_trim_payload(m, entry);
+    return entry_save(m, entry, &r);
 }
 
 static bool is_never_too_many(const struct memory *m UNUSED, const struct store_counts *c UNUSED)
@@ -62,10 +62,9 @@ static const struct broom {
     enum memory_order oldest;
     size_t keep; /* where the limit is */
     bool (*are_too_many)(const struct memory *m, const struct store_counts *counts);
-    int (*remove)(struct memory *m, struct row *row);
+    int (*remove)(struct memory *m, struct entry *entry);
 } brooms[] = {
-    {BY_END, offsetof(struct store_limits, record_keep_us), are_records_too_many,
-     memory_remove_row},
+    {BY_END, offsetof(struct store_limits, record_keep_us), are_records_too_many, memory_remove},
     {BY_RESULT, offsetof(struct store_limits, result_keep_us), are_results_too_many, expire_result},
     {BY_PAYLOAD, offsetof(struct store_limits, result_keep_us), is_never_too_many, expire_payload},
 };
@@ -74,17 +73,18 @@ static int sweep_with(struct memory *m, const struct broom *broom, struct store_
 {
     uint64_t keep_us, finished_us, now_us = w->write.now_us;
     struct store_counts counts;
-    struct row *row;
+    struct entry *entry;
     int rc = 0;
 
     memcpy(&keep_us, (const char *)&m->limits + broom->keep, sizeof(keep_us));
-    while (rc == 0 && w->removed < STORE_SWEEP_MAX && (row = row_first(m, broom->oldest)) != NULL) {
+    while (rc == 0 && w->removed < STORE_SWEEP_MAX &&
+           (entry = entry_first(m, broom->oldest)) != NULL) {
         tally_counts_now(m->tally, &counts);
-        finished_us = row->nodes[broom->oldest].key.major;
+        finished_us = entry->nodes[broom->oldest].key.major;
         if ((finished_us > now_us || now_us - finished_us < keep_us) &&
             !broom->are_too_many(m, &counts))
             return 0;
-        rc = broom->remove(m, row);
+        rc = broom->remove(m, entry);
         w->removed += rc == 0 ? 1 : 0;
     }
     return rc;

@@ -26,37 +26,38 @@ static struct record new_record(const struct memory *m, const struct store_submi
     };
 }
 
-static int set_key(struct memory *m, struct row *row, const struct store_submit *w)
+static int set_key(struct memory *m, struct entry *entry, const struct store_submit *w)
 {
-    row->fingerprint = w->fingerprint;
+    entry->fingerprint = w->fingerprint;
     if (w->key == NULL)
         return 0;
-    row->key = strdup(w->key);
-    return row->key == NULL ? -ENOMEM : table_set(m->keys, row->key, row);
+    entry->key = strdup(w->key);
+    return entry->key == NULL ? -ENOMEM : table_set(m->keys, entry->key, entry);
 }
 
-static int set_payload(struct memory *m, struct row *row, const struct store_submit *w)
+static int set_payload(struct memory *m, struct entry *entry, const struct store_submit *w)
 {
     struct blob *params = blob_new(w->params, strlen(w->params));
     bool has_input = w->input_kind != PRONG_INPUT_NONE;
     struct blob *input = has_input ? blob_new(w->input, w->input_bytes) : NULL;
 
-    row->input_kind = w->input_kind;
-    row_set_blob(m, row, BLOB_PARAMS, params);
-    row_set_blob(m, row, BLOB_INPUT, input);
-    row_set_whole(m, row, true);
+    entry->input_kind = w->input_kind;
+    entry->is_large = engine_payload_is_large(w);
+    entry_set_blob(m, entry, BLOB_PARAMS, params);
+    entry_set_blob(m, entry, BLOB_INPUT, input);
+    entry_set_whole(m, entry, true);
     return params == NULL || (has_input && input == NULL) ? -ENOMEM : 0;
 }
 
 static int add_job(struct memory *m, struct store_submit *w, struct record *r)
 {
-    struct row *row = row_add(m, &w->record.id, w->record.kernel);
-    int rc = row == NULL ? -ENOMEM : set_key(m, row, w);
+    struct entry *entry = entry_add(m, &w->record.id, w->record.kernel);
+    int rc = entry == NULL ? -ENOMEM : set_key(m, entry, w);
 
     if (rc == 0)
-        rc = set_payload(m, row, w);
+        rc = set_payload(m, entry, w);
     if (rc == 0)
-        rc = row_save(m, row, r);
+        rc = entry_save(m, entry, r);
     if (rc == 0)
         w->record = *r;
     return rc;
@@ -64,14 +65,14 @@ static int add_job(struct memory *m, struct store_submit *w, struct record *r)
 
 static int apply_submit(struct memory *m, struct store_submit *w)
 {
-    const struct row *same = w->key == NULL ? NULL : table_get(m->keys, w->key);
+    const struct entry *same = w->key == NULL ? NULL : table_get(m->keys, w->key);
     struct record r;
     int rc;
 
     if (same != NULL && same->fingerprint != w->fingerprint)
         return -EEXIST;
     if (same != NULL) {
-        row_read(same, &w->record);
+        entry_read(same, &w->record);
         return 1;
     }
     r = new_record(m, w);
@@ -86,14 +87,14 @@ static int apply_submit(struct memory *m, struct store_submit *w)
 static int promote_due(struct memory *m, uint64_t now_us)
 {
     struct record r;
-    struct row *row;
+    struct entry *entry;
     int rc = 0;
 
-    while (rc == 0 && (row = row_first(m, BY_RUN_AT)) != NULL &&
-           row->nodes[BY_RUN_AT].key.major <= now_us) {
-        row_read(row, &r);
+    while (rc == 0 && (entry = entry_first(m, BY_RUN_AT)) != NULL &&
+           entry->nodes[BY_RUN_AT].key.major <= now_us) {
+        entry_read(entry, &r);
         r.run_at_us = 0;
-        rc = row_save(m, row, &r);
+        rc = entry_save(m, entry, &r);
     }
     return rc;
 }
@@ -102,61 +103,61 @@ static int fail_late(struct memory *m, struct store_claim *w)
 {
     uint64_t now_us = w->write.now_us;
     struct record r;
-    struct row *row;
+    struct entry *entry;
     int rc = 0;
 
     while (rc == 0 && w->late_count < STORE_CLAIM_MAX &&
-           (row = row_first(m, BY_DEADLINE)) != NULL &&
-           row->nodes[BY_DEADLINE].key.major <= now_us) {
-        row_read(row, &r);
+           (entry = entry_first(m, BY_DEADLINE)) != NULL &&
+           entry->nodes[BY_DEADLINE].key.major <= now_us) {
+        entry_read(entry, &r);
         r.state = RECORD_FAILED;
         r.run_at_us = 0;
         r.finished_us = now_us;
         r.end = (struct record_end) {.outcome = JOB_DEADLINE,
                                      .text = "its deadline passed while it waited"};
         w->late[w->late_count++] = r.id;
-        rc = row_save(m, row, &r);
+        rc = entry_save(m, entry, &r);
     }
     return rc;
 }
 
-static int claim_one(struct memory *m, struct row *row, struct store_claim *w)
+static int claim_one(struct memory *m, struct entry *entry, struct store_claim *w)
 {
     struct record *r = &w->records[w->count++];
 
-    row_read(row, r);
+    entry_read(entry, r);
     r->state = RECORD_RUNNING;
     r->attempts++;
     r->lease = MAX(r->lease, EPOCH << 32) + 1;
     r->started_us = w->write.now_us;
     r->end = (struct record_end) {.outcome = JOB_PENDING};
-    return row_save(m, row, r);
+    return entry_save(m, entry, r);
 }
 
 /* More than STORE_CLAIM_MAX may be late: what is left of them is passed over. */
 static int claim_ready(struct memory *m, struct store_claim *w)
 {
     unsigned want = MIN(w->want, (unsigned)STORE_CLAIM_MAX);
-    struct row *row = row_first(m, BY_PRIORITY);
+    struct entry *entry = entry_first(m, BY_PRIORITY);
     int rc = 0;
 
-    while (rc == 0 && row != NULL && w->count < want) {
-        const struct order_node *deadline = &row->nodes[BY_DEADLINE];
-        struct order_key next = row->nodes[BY_PRIORITY].key;
+    while (rc == 0 && entry != NULL && w->count < want) {
+        const struct order_node *deadline = &entry->nodes[BY_DEADLINE];
+        struct order_key next = entry->nodes[BY_PRIORITY].key;
         if (deadline->count == 0 || deadline->key.major > w->write.now_us)
-            rc = claim_one(m, row, w);
+            rc = claim_one(m, entry, w);
         next.minor++;
-        row = row_from(m, BY_PRIORITY, next);
+        entry = entry_from(m, BY_PRIORITY, next);
     }
     return rc;
 }
 
 static void find_next(const struct memory *m, enum memory_order which, uint64_t *next_us)
 {
-    const struct row *row = row_first(m, which);
-    uint64_t due_us = row == NULL ? 0 : row->nodes[which].key.major;
+    const struct entry *entry = entry_first(m, which);
+    uint64_t due_us = entry == NULL ? 0 : entry->nodes[which].key.major;
 
-    if (row != NULL && (*next_us == 0 || due_us < *next_us))
+    if (entry != NULL && (*next_us == 0 || due_us < *next_us))
         *next_us = due_us;
 }
 
@@ -177,14 +178,14 @@ static int apply_claim(struct memory *m, struct store_claim *w)
 
 /* ---- end ---- */
 
-static int set_result(struct memory *m, struct row *row, struct record *r,
+static int set_result(struct memory *m, struct entry *entry, struct record *r,
                       const struct store_end *w)
 {
     struct blob *result = blob_new(w->result, w->result_bytes);
 
     if (result == NULL)
         return -ENOMEM;
-    row_set_blob(m, row, BLOB_RESULT, result);
+    entry_set_blob(m, entry, BLOB_RESULT, result);
     r->result = RECORD_RESULT_KEPT;
     r->result_bytes = w->result_bytes;
     memcpy(r->media_type, w->media_type, sizeof(r->media_type));
@@ -205,29 +206,29 @@ static void end_record(struct record *r, const struct store_end *w)
 
 static int apply_end(struct memory *m, struct store_end *w)
 {
-    struct row *row = row_by_id(m, w->id.text);
+    struct entry *entry = entry_by_id(m, w->id.text);
     struct record r;
     int rc;
 
-    if (row == NULL)
+    if (entry == NULL)
         return -ESTALE;
-    row_read(row, &r);
+    entry_read(entry, &r);
     if (r.state != RECORD_RUNNING || r.lease != w->lease)
         return -ESTALE;
     CHECK(w->state == RECORD_QUEUED || record_has_ended(w->state));
     end_record(&r, w);
     w->seq = r.seq;
-    rc = row_add_attempt(m, row, &w->attempt);
+    rc = entry_add_attempt(m, entry, &w->attempt);
     if (rc == 0 && w->state == RECORD_SUCCEEDED)
-        rc = set_result(m, row, &r, w);
+        rc = set_result(m, entry, &r, w);
     if (w->state == RECORD_SUCCEEDED || w->state == RECORD_CANCELLED)
-        memory_trim_payload(m, row, &r);
-    return rc < 0 ? rc : row_save(m, row, &r);
+        memory_trim_payload(m, entry);
+    return rc < 0 ? rc : entry_save(m, entry, &r);
 }
 
 /* ---- changes by a client ---- */
 
-static int apply_cancel(struct memory *m, struct row *row, struct store_change *w)
+static int apply_cancel(struct memory *m, struct entry *entry, struct store_change *w)
 {
     struct record *r = &w->record;
     struct record_attempt attempt = {
@@ -239,24 +240,24 @@ static int apply_cancel(struct memory *m, struct row *row, struct store_change *
     w->was_running = r->state == RECORD_RUNNING;
     if (record_has_ended(r->state))
         return -EALREADY;
-    if (w->was_running && row_add_attempt(m, row, &attempt) < 0)
+    if (w->was_running && entry_add_attempt(m, entry, &attempt) < 0)
         return -ENOMEM;
     r->state = RECORD_CANCELLED;
     r->run_at_us = 0;
     r->finished_us = MAX(w->write.now_us, UINT64_C(1));
     r->end = attempt.end;
-    memory_trim_payload(m, row, r);
-    return row_save(m, row, r);
+    memory_trim_payload(m, entry);
+    return entry_save(m, entry, r);
 }
 
-static int apply_retry(struct memory *m, struct row *row, struct store_change *w)
+static int apply_retry(struct memory *m, struct entry *entry, struct store_change *w)
 {
     struct record *r = &w->record;
     int rc;
 
     if (r->state != RECORD_DEAD && r->state != RECORD_FAILED)
         return -EALREADY;
-    if (!row->now.is_whole)
+    if (!entry->now.is_whole)
         return -ENODATA;
     rc = tally_admit(m->tally, r->client, r->payload_bytes);
     if (rc < 0)
@@ -264,23 +265,24 @@ static int apply_retry(struct memory *m, struct row *row, struct store_change *w
     r->state = RECORD_QUEUED;
     r->attempts = 0;
     r->run_at_us = r->finished_us = 0;
-    return row_save(m, row, r);
+    return entry_save(m, entry, r);
 }
 
-static int apply_forget(struct memory *m, struct row *row, struct store_change *w)
+static int apply_forget(struct memory *m, struct entry *entry, struct store_change *w)
 {
-    return record_has_ended(w->record.state) ? memory_remove_row(m, row) : -EBUSY;
+    return record_has_ended(w->record.state) ? memory_remove(m, entry) : -EBUSY;
 }
 
 static int apply_change(struct memory *m, struct store_change *w,
-                        int (*change)(struct memory *m, struct row *row, struct store_change *w))
+                        int (*change)(struct memory *m, struct entry *entry,
+                                      struct store_change *w))
 {
-    struct row *row = row_by_id(m, w->id.text);
+    struct entry *entry = entry_by_id(m, w->id.text);
 
-    if (row == NULL)
+    if (entry == NULL)
         return -ENOENT;
-    row_read(row, &w->record);
-    return change(m, row, w);
+    entry_read(entry, &w->record);
+    return change(m, entry, w);
 }
 
 /* ---- the shared state ---- */

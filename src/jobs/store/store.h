@@ -24,8 +24,9 @@ enum {
     STORE_LIST_MAX = 1000,          /* records in one page */
     STORE_SWEEP_MAX = 256,          /* records and results that go in one sweep */
     STORE_FILE_BYTES_MIN = 1 << 20, /* what is larger is kept in a file of its own */
-    STORE_PAYLOAD_SMALL_MAX = 4096, /* bytes of payloads that stay for as long as the record */
-    STORE_PARAMS_KEPT_MAX = 65536,  /* bytes of parameters that stay readable for as long */
+    STORE_PAYLOAD_SMALL_MAX =
+        4096, /* bytes of parameters and input that stay as long as the record */
+    STORE_PARAMS_KEPT_MAX = 65536, /* bytes of parameters that do, whatever the input */
 };
 
 struct store_limits {
@@ -151,8 +152,8 @@ struct store_change {
 };
 
 /* Removes at most STORE_SWEEP_MAX records, results and payloads that are too old or too many, in this order, the oldest
- * first. A payload that is not small goes when its job has succeeded or was cancelled; that of a dead or failed job stays for
- * result_keep_us, so that it can be retried. */
+ * first. What is too large of a payload goes when its job has succeeded or was cancelled; that of a dead or failed job stays
+ * for result_keep_us, so that it can be retried. */
 struct store_sweep {
     struct store_write write;
     unsigned removed; /* records, results and payloads */

@@ -437,7 +437,7 @@ static void only_the_dead_and_failed_are_retried(void **state)
 
 static void a_retry_needs_room_and_its_payload(void **state)
 {
-    static char large[STORE_PAYLOAD_SMALL_MAX + 2];
+    static char large[STORE_PARAMS_KEPT_MAX + 2];
     struct store_limits limits = roomy;
     struct drive d;
     struct record r;
@@ -482,29 +482,50 @@ static void only_what_has_ended_is_forgotten(void **state)
 
 /* ---- what is kept for how long ---- */
 
+static void fill(char *text, size_t bytes)
+{
+    memset(text, ' ', bytes);
+    text[bytes] = '\0';
+}
+
 static void what_is_kept_of_a_payload_depends_on_the_end(void **state)
 {
-    static char large[STORE_PAYLOAD_SMALL_MAX + 2], huge[STORE_PARAMS_KEPT_MAX + 2];
-    const char *const params[] = {"{}", large, huge};
+    static char most[STORE_PARAMS_KEPT_MAX + 1], more[STORE_PARAMS_KEPT_MAX + 2];
+    static const char input[STORE_PAYLOAD_SMALL_MAX];
+    const struct {
+        const char *params;
+        size_t input_bytes;
+        bool has_input, is_small, are_params_kept;
+    } cases[] = {
+        {"{}", 0, false, true, true},
+        {"{}", STORE_PAYLOAD_SMALL_MAX - 2, true, true, true},
+        {"{}", STORE_PAYLOAD_SMALL_MAX - 1, true, false, true},
+        {most, 0, false, true, true},
+        {most, 0, true, false, true},
+        {more, 0, false, false, false},
+    };
     const struct drive *d = *state;
 
-    memset(large, ' ', sizeof(large) - 1);
-    memset(huge, ' ', sizeof(huge) - 1);
-    for (size_t i = 0; i < ARRAY_SIZE(params); i++) {
+    fill(most, STORE_PARAMS_KEPT_MAX);
+    fill(more, STORE_PARAMS_KEPT_MAX + 1);
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         for (enum record_state s = RECORD_SUCCEEDED; s < RECORD_STATE_COUNT; s++) {
-            struct store_submit w = drive_submission(d, params[i]);
-            bool must_stay = i == 0 || s == RECORD_FAILED || s == RECORD_DEAD;
+            struct store_submit w = drive_submission(d, cases[i].params);
+            bool can_retry = s == RECORD_FAILED || s == RECORD_DEAD;
             struct payload payload = {0};
-            char *kept = NULL;
+            char *params = NULL;
+            w.input_kind = cases[i].has_input ? PRONG_INPUT_RAW : PRONG_INPUT_NONE;
+            w.input = input;
+            w.input_bytes = cases[i].input_bytes;
             assert_int_equal(drive_write(d, &w.write), 0);
             assert_int_equal(drive_claim(d, 1, &w.record), 1);
             assert_int_equal(drive_end(d, &w.record, s), 0);
             assert_int_equal(engine_memory.payload(d->e, w.record.seq, &payload),
-                             must_stay ? 0 : -ENODATA);
+                             cases[i].is_small || can_retry ? 0 : -ENODATA);
             payload_release(&payload);
-            assert_int_equal(engine_memory.params(d->e, w.record.seq, &kept),
-                             must_stay || i == 1 ? 0 : -ENODATA);
-            free(kept);
+            assert_int_equal(engine_memory.params(d->e, w.record.seq, &params),
+                             cases[i].are_params_kept || can_retry ? 0 : -ENODATA);
+            free(params);
         }
     }
 }

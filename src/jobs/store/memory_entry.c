@@ -91,49 +91,49 @@ static void unpack(const char *packed, struct record *ret)
     (void)snprintf(ret->media_type, sizeof(ret->media_type), "%s", text + strlen(text) + 1);
 }
 
-void row_read(const struct row *row, struct record *ret)
+void entry_read(const struct entry *entry, struct record *ret)
 {
-    CHECK(row->now.record != NULL);
-    unpack(row->now.record, ret);
+    CHECK(entry->now.record != NULL);
+    unpack(entry->now.record, ret);
 }
 
-/* ---- versions of a row ---- */
+/* ---- versions of a entry ---- */
 
-static void touch(struct memory *m, struct row *row)
+static void touch(struct memory *m, struct entry *entry)
 {
     CHECK(lock_is_held(&m->lock));
-    if (row->is_touched)
+    if (entry->is_touched)
         return;
-    row->is_touched = true;
-    row->before = row->now;
-    SLIST_INSERT_HEAD(&m->touched, row, touched);
+    entry->is_touched = true;
+    entry->before = entry->now;
+    SLIST_INSERT_HEAD(&m->touched, entry, touched);
 }
 
-void row_set_blob(struct memory *m, struct row *row, enum memory_blob which, struct blob *b)
+void entry_set_blob(struct memory *m, struct entry *entry, enum memory_blob which, struct blob *b)
 {
-    touch(m, row);
-    if (row->now.blobs[which] != row->before.blobs[which])
-        (void)blob_let_go(row->now.blobs[which]);
-    row->now.blobs[which] = b;
+    touch(m, entry);
+    if (entry->now.blobs[which] != entry->before.blobs[which])
+        (void)blob_let_go(entry->now.blobs[which]);
+    entry->now.blobs[which] = b;
 }
 
-void row_set_whole(struct memory *m, struct row *row, bool is_whole)
+void entry_set_whole(struct memory *m, struct entry *entry, bool is_whole)
 {
-    touch(m, row);
-    row->now.is_whole = is_whole;
+    touch(m, entry);
+    entry->now.is_whole = is_whole;
 }
 
-int row_add_attempt(struct memory *m, struct row *row, const struct record_attempt *attempt)
+int entry_add_attempt(struct memory *m, struct entry *entry, const struct record_attempt *attempt)
 {
     size_t bytes = strnlen(attempt->end.text, sizeof(attempt->end.text) - 1);
     struct attempt *a = malloc(sizeof(*a) + bytes + 1);
 
     if (a == NULL)
         return -ENOMEM;
-    touch(m, row);
+    touch(m, entry);
     *a = (struct attempt) {
-        .older = row->now.attempts,
-        .number = row->now.attempts == NULL ? 1 : row->now.attempts->number + 1,
+        .older = entry->now.attempts,
+        .number = entry->now.attempts == NULL ? 1 : entry->now.attempts->number + 1,
         .started_us = attempt->started_us,
         .finished_us = attempt->finished_us,
         .outcome = attempt->end.outcome,
@@ -142,7 +142,7 @@ int row_add_attempt(struct memory *m, struct row *row, const struct record_attem
     };
     memcpy(a->text, attempt->end.text, bytes);
     a->text[bytes] = '\0';
-    row->now.attempts = a;
+    entry->now.attempts = a;
     return 0;
 }
 
@@ -178,15 +178,15 @@ static void drop_version(const struct version *lost, const struct version *kept)
 
 /* ---- orders ---- */
 
-static void place(struct memory *m, struct row *row, enum memory_order which, bool is_in,
+static void place(struct memory *m, struct entry *entry, enum memory_order which, bool is_in,
                   uint64_t major)
 {
-    struct order_node *node = &row->nodes[which];
+    struct order_node *node = &entry->nodes[which];
 
     if (!is_in)
         order_remove(&m->orders[which], node);
     else if (node->count == 0 || node->key.major != major)
-        order_set(&m->orders[which], node, (struct order_key) {major, row->seq});
+        order_set(&m->orders[which], node, (struct order_key) {major, entry->seq});
 }
 
 static uint64_t kernel_and_state(uint32_t kernel, enum record_state state)
@@ -194,29 +194,28 @@ static uint64_t kernel_and_state(uint32_t kernel, enum record_state state)
     return (uint64_t)kernel * RECORD_STATE_COUNT + state;
 }
 
-static void place_all(struct memory *m, struct row *row, const struct record *r)
+static void place_all(struct memory *m, struct entry *entry, const struct record *r)
 {
     bool exists = r != NULL;
     bool is_queued = exists && r->state == RECORD_QUEUED;
     bool has_ended = exists && record_has_ended(r->state);
 
-    place(m, row, BY_SEQ, exists, 0);
-    place(m, row, BY_STATE, exists, exists ? r->state : 0);
-    place(m, row, BY_KERNEL, exists, row->kernel);
-    place(m, row, BY_KERNEL_AND_STATE, exists,
-          exists ? kernel_and_state(row->kernel, r->state) : 0);
-    place(m, row, BY_PRIORITY, is_queued && r->run_at_us == 0, exists ? r->priority : 0);
-    place(m, row, BY_RUN_AT, is_queued && r->run_at_us != 0, exists ? r->run_at_us : 0);
-    place(m, row, BY_DEADLINE, is_queued && r->deadline_us != 0, exists ? r->deadline_us : 0);
-    place(m, row, BY_RESULT, has_ended && r->result == RECORD_RESULT_KEPT,
+    place(m, entry, BY_SEQ, exists, 0);
+    place(m, entry, BY_STATE, exists, exists ? r->state : 0);
+    place(m, entry, BY_KERNEL, exists, entry->kernel);
+    place(m, entry, BY_KERNEL_AND_STATE, exists,
+          exists ? kernel_and_state(entry->kernel, r->state) : 0);
+    place(m, entry, BY_PRIORITY, is_queued && r->run_at_us == 0, exists ? r->priority : 0);
+    place(m, entry, BY_RUN_AT, is_queued && r->run_at_us != 0, exists ? r->run_at_us : 0);
+    place(m, entry, BY_DEADLINE, is_queued && r->deadline_us != 0, exists ? r->deadline_us : 0);
+    place(m, entry, BY_RESULT, has_ended && r->result == RECORD_RESULT_KEPT,
           exists ? r->finished_us : 0);
-    place(m, row, BY_PAYLOAD,
-          has_ended && row->now.is_whole && r->payload_bytes > STORE_PAYLOAD_SMALL_MAX,
+    place(m, entry, BY_PAYLOAD, has_ended && entry->is_large && entry->now.is_whole,
           exists ? r->finished_us : 0);
-    place(m, row, BY_END, has_ended, exists ? r->finished_us : 0);
+    place(m, entry, BY_END, has_ended, exists ? r->finished_us : 0);
 }
 
-int row_save(struct memory *m, struct row *row, const struct record *record)
+int entry_save(struct memory *m, struct entry *entry, const struct record *record)
 {
     CLEANUP_FREE char *packed = record == NULL ? NULL : pack(record);
     struct record old;
@@ -225,19 +224,19 @@ int row_save(struct memory *m, struct row *row, const struct record *record)
         return -ENOMEM;
     if (record != NULL && tally_move(m->tally, record, RECORD_STATE_COUNT, record->state) < 0)
         return -ENOMEM;
-    if (row->now.record != NULL) {
-        row_read(row, &old);
+    if (entry->now.record != NULL) {
+        entry_read(entry, &old);
         CHECK(tally_move(m->tally, &old, old.state, RECORD_STATE_COUNT) == 0);
     }
-    touch(m, row);
-    if (row->now.record != row->before.record)
-        free(row->now.record);
-    row->now.record = take_ptr(packed);
-    place_all(m, row, record);
+    touch(m, entry);
+    if (entry->now.record != entry->before.record)
+        free(entry->now.record);
+    entry->now.record = take_ptr(packed);
+    place_all(m, entry, record);
     return 0;
 }
 
-/* ---- rows ---- */
+/* ---- entries ---- */
 
 static bool find_kernel(const struct memory *m, const char *kernel, uint32_t *ret)
 {
@@ -266,66 +265,67 @@ static int ensure_kernel(struct memory *m, const char *kernel, uint32_t *ret)
     return 0;
 }
 
-struct row *row_add(struct memory *m, const struct id *id, const char *kernel)
+struct entry *entry_add(struct memory *m, const struct id *id, const char *kernel)
 {
-    struct row *row = calloc(1, sizeof(*row));
+    struct entry *entry = calloc(1, sizeof(*entry));
 
     CHECK(table_get(m->ids, id->text) == NULL);
-    if (row == NULL || ensure_kernel(m, kernel, &row->kernel) < 0 ||
-        table_set(m->ids, id->text, row) < 0) {
-        free(row);
+    if (entry == NULL || ensure_kernel(m, kernel, &entry->kernel) < 0 ||
+        table_set(m->ids, id->text, entry) < 0) {
+        free(entry);
         return NULL;
     }
-    row->id = *id;
-    row->seq = ++m->seq;
-    touch(m, row);
-    return row;
+    entry->id = *id;
+    entry->seq = ++m->seq;
+    touch(m, entry);
+    return entry;
 }
 
-static void row_free(struct row *row)
+static void entry_free(struct entry *entry)
 {
     const struct version none = {.record = NULL};
 
-    drop_version(&row->now, &none);
-    free_attempts(row->now.attempts, NULL);
-    free(row->key);
-    free(row);
+    drop_version(&entry->now, &none);
+    free_attempts(entry->now.attempts, NULL);
+    free(entry->key);
+    free(entry);
 }
 
-static struct row *row_of(struct order_node *node, enum memory_order which)
+static struct entry *entry_of(struct order_node *node, enum memory_order which)
 {
-    return node == NULL ? NULL : CONTAINER_OF(node - which, struct row, nodes);
+    return node == NULL ? NULL : CONTAINER_OF(node - which, struct entry, nodes);
 }
 
-struct row *row_by_id(const struct memory *m, const char *id)
+struct entry *entry_by_id(const struct memory *m, const char *id)
 {
     return table_get(m->ids, id);
 }
 
-struct row *row_by_seq(const struct memory *m, uint64_t seq)
+struct entry *entry_by_seq(const struct memory *m, uint64_t seq)
 {
-    struct row *row = row_of(order_from(&m->orders[BY_SEQ], (struct order_key) {0, seq}), BY_SEQ);
+    struct entry *entry =
+        entry_of(order_from(&m->orders[BY_SEQ], (struct order_key) {0, seq}), BY_SEQ);
 
-    return row != NULL && row->seq == seq ? row : NULL;
+    return entry != NULL && entry->seq == seq ? entry : NULL;
 }
 
-struct row *row_first(const struct memory *m, enum memory_order which)
+struct entry *entry_first(const struct memory *m, enum memory_order which)
 {
-    return row_of(order_from(&m->orders[which], (struct order_key) {0, 0}), which);
+    return entry_of(order_from(&m->orders[which], (struct order_key) {0, 0}), which);
 }
 
-struct row *row_from(const struct memory *m, enum memory_order which, struct order_key key)
+struct entry *entry_from(const struct memory *m, enum memory_order which, struct order_key key)
 {
-    return row_of(order_from(&m->orders[which], key), which);
+    return entry_of(order_from(&m->orders[which], key), which);
 }
 
-struct row *row_below(const struct memory *m, enum memory_order which, struct order_key key)
+struct entry *entry_below(const struct memory *m, enum memory_order which, struct order_key key)
 {
-    return row_of(order_below(&m->orders[which], key), which);
+    return entry_of(order_below(&m->orders[which], key), which);
 }
 
-int row_filter(const struct memory *m, const struct store_filter *filter,
-               enum memory_order *ret_which, uint64_t *ret_major)
+int entry_filter(const struct memory *m, const struct store_filter *filter,
+                 enum memory_order *ret_which, uint64_t *ret_major)
 {
     uint32_t kernel = 0;
 
@@ -346,54 +346,54 @@ int row_filter(const struct memory *m, const struct store_filter *filter,
 
 /* ---- the end of a transaction ---- */
 
-static void settle(struct memory *m, struct row *row, bool is_kept)
+static void settle(struct memory *m, struct entry *entry, bool is_kept)
 {
-    struct version before = row->before;
+    struct version before = entry->before;
     struct record record;
 
     SLIST_REMOVE_HEAD(&m->touched, touched);
-    row->is_touched = false;
-    row->before = (struct version) {.record = NULL};
+    entry->is_touched = false;
+    entry->before = (struct version) {.record = NULL};
     if (is_kept) {
-        drop_version(&before, &row->now);
-        trim_attempts(row->now.attempts);
+        drop_version(&before, &entry->now);
+        trim_attempts(entry->now.attempts);
     } else {
-        free_attempts(row->now.attempts, before.attempts);
-        drop_version(&row->now, &before);
-        row->now = before;
-        if (row->now.record != NULL)
-            row_read(row, &record);
-        place_all(m, row, row->now.record == NULL ? NULL : &record);
+        free_attempts(entry->now.attempts, before.attempts);
+        drop_version(&entry->now, &before);
+        entry->now = before;
+        if (entry->now.record != NULL)
+            entry_read(entry, &record);
+        place_all(m, entry, entry->now.record == NULL ? NULL : &record);
     }
-    if (row->now.record == NULL)
-        row_free(row);
+    if (entry->now.record == NULL)
+        entry_free(entry);
 }
 
 static void settle_all(struct memory *m, bool is_kept)
 {
-    struct row *row;
+    struct entry *entry;
 
-    while ((row = SLIST_FIRST(&m->touched)) != NULL)
-        settle(m, row, is_kept);
+    while ((entry = SLIST_FIRST(&m->touched)) != NULL)
+        settle(m, entry, is_kept);
 }
 
-void row_commit_all(struct memory *m)
+void entry_commit_all(struct memory *m)
 {
     settle_all(m, true);
 }
 
-void row_rollback_all(struct memory *m)
+void entry_rollback_all(struct memory *m)
 {
     settle_all(m, false);
 }
 
-void row_free_all(struct memory *m)
+void entry_free_all(struct memory *m)
 {
-    struct row *row;
+    struct entry *entry;
 
-    while ((row = row_first(m, BY_SEQ)) != NULL) {
-        order_remove(&m->orders[BY_SEQ], &row->nodes[BY_SEQ]);
-        row_free(row);
+    while ((entry = entry_first(m, BY_SEQ)) != NULL) {
+        order_remove(&m->orders[BY_SEQ], &entry->nodes[BY_SEQ]);
+        entry_free(entry);
     }
     free(m->kernels);
 }
