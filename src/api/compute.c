@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <malloc.h>
 
+#include "api/ending.h"
+#include "api/receipt.h"
 #include "ipc/proto.h"
 
 enum { SMALL_BODY_MAX = PROTO_INLINE_MAX / 2, TRIM_BODY_MIN = 1 << 20 };
@@ -189,6 +191,19 @@ void api_compute_begin(struct request *r)
     r->release = release;
     if (choose_body(r, c))
         (void)accepts(r, c);
+}
+
+void compute_answer(struct request *r, struct job *job)
+{
+    struct ending ending;
+
+    if (job->outcome == JOB_OK) {
+        respond_bytes(r, 200, job->media_type, take_ptr(job->result), job->result_bytes);
+    } else {
+        ending = ending_of_job(job);
+        ending_respond(r, &ending);
+    }
+    receipt_add(r, job->id.text, &job->receipt);
 }
 
 static void wake(struct job *job)

@@ -1,5 +1,5 @@
 /*
- * F5. The parts of /compute/{kernel}: what is asked (ask.c), how it ended (answer.c), as events (events.c).
+ * F5. The parts of /compute/{kernel}: what is asked (ask.c), as events (events.c), as a durable job (jobs_submit.c).
  */
 #ifndef API_COMPUTE_H
 #define API_COMPUTE_H
@@ -24,18 +24,6 @@ bool compute_ask(struct request *r, struct compute *c);
 
 /* Answers from an ended job. */
 void compute_answer(struct request *r, struct job *job);
-
-/* How a job ended that has no result, as a problem; `extra` is the caller's. */
-struct compute_problem {
-    enum problem_name name;
-    json_t *extra;
-    char detail[1280];
-    uint64_t retry_after_s;
-};
-void compute_explain(const struct job *job, struct compute_problem *ret);
-
-/* {"wait_ms":…} */
-json_t *compute_receipt(const struct job *job);
 
 /* Answers with an event stream, and submits. */
 void compute_events(struct request *r, struct compute *c);
