@@ -15,6 +15,7 @@ import signal
 import socket
 import ssl
 import subprocess
+import tempfile
 import threading
 import time
 
@@ -138,9 +139,13 @@ def run(*command, timeout=60, **options):
     )
 
 
+_state_home = tempfile.TemporaryDirectory(prefix="prong-state-")  # pylint: disable=consider-using-with
+
+
 def clean_environment(**more):
-    """Ours, without the options that the Makefile or a user has put there."""
-    env = {k: v for k, v in os.environ.items() if not k.startswith("PRONG_")}
+    """Ours, without the options that the Makefile or a user has put there; what must last is kept among the tests' own."""
+    env = {k: v for k, v in os.environ.items() if not k.startswith("PRONG_") and k != "STATE_DIRECTORY"}
+    env["XDG_STATE_HOME"] = _state_home.name
     env.update({k: str(v) for k, v in more.items()})
     return env
 
@@ -293,8 +298,8 @@ class Background:
 class Server:
     """A running prong. stderr is read all the time, so that no log line can block it."""
 
-    def __init__(self, folder, options, flags, env, is_faulty):
-        command = [str(PRONG), "--listen", "127.0.0.1:0", "--data", str(folder)]
+    def __init__(self, folder, options, flags, env, is_faulty, before=()):
+        command = [*before, str(PRONG), "--listen", "127.0.0.1:0", "--data", str(folder)]
         # Raw requests say Host: x; who tests names says hosts=None.
         for name, value in {"hosts": "*", **options}.items():
             if value is None:
@@ -302,6 +307,7 @@ class Server:
             flag = "--" + name.replace("_", "-")
             command += [flag] if value is True else [flag, str(value)]
         self.command = command + list(flags)
+        self.data = pathlib.Path(folder)
         self.log_lines, self._log_changed = [], threading.Condition()
         self.is_faulty = is_faulty
         self.tls = ssl.create_default_context(cafile=options["tls_cert"]) if "tls_cert" in options else None
@@ -455,6 +461,13 @@ class Server:
             self.process.kill()
             self.wait()
 
+    def crash(self):
+        """Without any warning; its zygote and workers go with it."""
+        self.note_processes()
+        os.kill(self.pid, signal.SIGKILL)
+        assert self.wait() == -signal.SIGKILL
+        self.assert_nothing_left()
+
     def assert_no_zombies(self):
         wait_until(
             lambda: not [p for p, s in descendants(self.pid).items() if s[1] == "Z"],
@@ -498,10 +511,12 @@ class Servers:
     def __init__(self, folder):
         self.folder, self.made = folder, []
 
-    def __call__(self, *flags, env=None, is_faulty=False, is_awaited=True, **options):
-        data = self.folder / f"data{len(self.made)}"
-        data.mkdir()
-        made = Server(data, options, flags, env or {}, is_faulty or "enable_fault_kernel" in options)
+    def __call__(self, *flags, env=None, is_faulty=False, is_awaited=True, data=None, before=(), **options):
+        """`data`: of a server that has ended, to go on with what it has kept. `before`: a command that becomes the server."""
+        if data is None:
+            data = self.folder / f"data{len(self.made)}"
+            data.mkdir()
+        made = Server(data, options, flags, env or {}, is_faulty or "enable_fault_kernel" in options, before)
         self.made.append(made)
         if is_awaited:
             made.wait_listening()

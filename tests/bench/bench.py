@@ -20,6 +20,7 @@ import subprocess
 import sys
 import time
 
+import durable  # noqa: F401 -- its rows
 import front  # noqa: F401 -- its rows
 from rig import CORES, ENDLESS, MIB, MS, TICKS_PER_S, TOOLS, US, Bare, CannotMeasure, Client, Cpu, Load, Pairs, Server
 from rig import cpu_ticks, describe_machine, free_port, long_jobs, pss_kb, quantile, switches, wrk

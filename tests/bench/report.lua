@@ -1,3 +1,9 @@
+-- BENCH_BODY is JSON to post.
+local body = os.getenv("BENCH_BODY")
+if body then
+    wrk.method, wrk.body, wrk.headers["Content-Type"] = "POST", body, "application/json"
+end
+
 -- wrk prints for people and rounds; this prints what it knows, in microseconds, as one line of JSON.
 function done(summary, latency, requests)
     local e = summary.errors

@@ -126,6 +126,10 @@ class Server:
 
     def __enter__(self):
         self.spawn()
+        self.wait_listening()
+        return self
+
+    def wait_listening(self):
         deadline = time.monotonic() + WAIT_S
         while True:
             with open(f"{self.folder}/log", encoding="utf-8", errors="replace") as f:
@@ -133,13 +137,13 @@ class Server:
             said = re.search(r"listening on http://127\.0\.0\.1:(\d+).* (\d+) threads", log)
             if said:
                 self.port, self.threads = int(said[1]), int(said[2])
-                return self
+                return
             if self.process.poll() is not None or time.monotonic() > deadline:
                 self.__exit__()
                 raise CannotMeasure(f"the server does not start: {log.strip()[-300:]}")
             time.sleep(0.002)
 
-    def __exit__(self, *exception):
+    def stop(self):
         if self.process.poll() is None:
             Server.orphan_ticks += sum(map(cpu_ticks, grandchildren(self.process.pid)))
             self.process.terminate()
@@ -148,6 +152,15 @@ class Server:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
+
+    def spawn_again(self):
+        """After it has ended, with what it has kept."""
+        Server.live.remove(self.process.pid)
+        self.spawn()
+        self.wait_listening()
+
+    def __exit__(self, *exception):
+        self.stop()
         Server.live.remove(self.process.pid)
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -312,11 +325,12 @@ def quantile(ordered, q):
     return ordered[min(int(len(ordered) * q), len(ordered) - 1)]
 
 
-def wrk(url, connections, seconds, headers=()):
-    """What report.lua prints, with requests per second. `headers` are lines."""
+def wrk(url, connections, seconds, headers=(), body=None):
+    """What report.lua prints, with requests per second. `headers` are lines; `body` is JSON to post."""
     argv = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", f"{HERE}/report.lua", url]
     argv += [arg for header in headers for arg in ("-H", header)]
-    run = subprocess.run(argv, capture_output=True, text=True, timeout=seconds + WAIT_S)
+    environment = {**os.environ, **({} if body is None else {"BENCH_BODY": body})}
+    run = subprocess.run(argv, capture_output=True, text=True, timeout=seconds + WAIT_S, env=environment)
     said = re.search(r"^bench (\{.*\})$", run.stdout, re.M)
     if said is None:
         raise CannotMeasure(f"wrk said {(run.stderr or run.stdout).strip()[-200:]}")
