@@ -8,6 +8,8 @@
 #include "http/stream.h"
 #include "jobs/json.h"
 
+static const uint64_t us_per_s = 1000000; /* of the wall clock */
+
 /* Somebody who listens to a job. All but its making happens on the "jobs" thread, and it lives until its last event. */
 struct listener {
     struct durable_watch watch;
@@ -243,15 +245,20 @@ void jobs_respond_events(struct request *r, struct id id, uint64_t after)
     durable_watch(l->api->durable, &l->watch);
 }
 
+/* Numbers of events are times; one of the future is none of ours, and would hide what comes until then. */
+static uint64_t read_last_event(struct request *r)
+{
+    const char *text = request_header(r, HEADER_LAST_EVENT_ID);
+    uint64_t latest = durable_now_us(api_of(r)->durable) + JOBS_ALIVE_S * us_per_s;
+    uint64_t number;
+
+    return text != NULL && parse_u64(text, &number) == 0 && number <= latest ? number : 0;
+}
+
 void api_jobs_events(struct request *r)
 {
-    const char *last = request_header(r, HEADER_LAST_EVENT_ID);
     struct record record;
-    uint64_t after = 0;
 
-    if (!jobs_find(r, &record))
-        return;
-    if (last != NULL && parse_u64(last, &after) < 0)
-        after = 0;
-    jobs_respond_events(r, record.id, after);
+    if (jobs_find(r, &record))
+        jobs_respond_events(r, record.id, read_last_event(r));
 }

@@ -99,6 +99,7 @@ struct durable {
 enum stop_step { STOP_NOT, STOP_SETTLE, STOP_THREAD };
 
 void durable_post(struct durable *d, struct durable_letter *letter, enum letter_kind kind);
+void durable_count_end(enum record_state state); /* in the metrics */
 void durable_due(struct durable *d,
                  uint64_t us); /* something will be queued by itself then; 0: nothing */
 
