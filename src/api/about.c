@@ -12,13 +12,16 @@ void api_livez(struct request *r)
 
 void api_readyz(struct request *r)
 {
-    const char *why = sched_unready(api_of(r)->sched);
-    char text[200];
+    struct api *api = api_of(r);
+    const char *why = sched_unready(api->sched);
+    char text[400];
 
+    if (why == NULL)
+        why = store_broken(api->store);
     if (why == NULL) {
         respond_text(r, 200,
                      request_query(r, "verbose") != NULL
-                         ? "[+] http ok\n[+] workers ok\n[+] queue ok\nok\n"
+                         ? "[+] http ok\n[+] workers ok\n[+] queue ok\n[+] store ok\nok\n"
                          : "ok\n");
         return;
     }
@@ -66,6 +69,23 @@ static json_t *queue_json(const struct sched_status *st)
     return json;
 }
 
+static json_t *jobs_status_json(struct store *store)
+{
+    struct store_counts counts;
+    json_t *queued = json_object();
+    const char *broken = store_broken(store);
+
+    store_count(store, &counts);
+    for (int c = 0; c < QUEUE_CLASS_COUNT; c++)
+        (void)json_object_set_new(queued, queue_class_names[c],
+                                  json_integer((json_int_t)counts.queued[c]));
+    return json_pack("{s:o, s:I, s:I, s:I, s:I, s:s, s:s?}", "queued", queued, "running",
+                     (json_int_t)counts.running, "ended", (json_int_t)counts.ended, "queued_bytes",
+                     (json_int_t)counts.queued_bytes, "results_bytes",
+                     (json_int_t)counts.results_bytes, "store", store_name(store), "broken",
+                     broken);
+}
+
 void api_status(struct request *r)
 {
     struct api *api = api_of(r);
@@ -82,18 +102,33 @@ void api_status(struct request *r)
         (void)json_array_append_new(workers, worker_json(&st->workers[i], now_ns));
     respond_json(
         r, 200,
-        json_pack("{s:s, s:f, s:s, s:i, s:i, s:o, s:o, s:{s:i, s:i, s:f}, s:{s:o, s:o, s:o}}",
+        json_pack("{s:s, s:f, s:s, s:i, s:i, s:o, s:o, s:o, s:{s:i, s:i, s:f}, s:{s:o, s:o, s:o}}",
                   "version", PRONG_VERSION, "uptime",
                   (double)(now_ns - api->started_ns) / (double)CLOCK_NS_PER_S, "state",
                   st->is_draining ? "draining"
                   : st->is_ready  ? "ready"
                                   : "starting",
                   "pid", getpid(), "zygote_pid", st->zygote_pid, "workers", workers, "queue",
-                  queue_json(st), "compute", "running", (int)st->running, "tasks",
-                  (int)st->inflight, "backlog_s", (double)st->backlog_ns / (double)CLOCK_NS_PER_S,
-                  "latency", "http", latency_json(METRIC_HTTP_DURATION), "queue",
-                  latency_json(METRIC_JOB_QUEUE), "run", latency_json(METRIC_JOB_RUN)));
+                  queue_json(st), "jobs", jobs_status_json(api->store), "compute", "running",
+                  (int)st->running, "tasks", (int)st->inflight, "backlog_s",
+                  (double)st->backlog_ns / (double)CLOCK_NS_PER_S, "latency", "http",
+                  latency_json(METRIC_HTTP_DURATION), "queue", latency_json(METRIC_JOB_QUEUE),
+                  "run", latency_json(METRIC_JOB_RUN)));
     free(st);
+}
+
+static void set_store_gauges(struct store *store)
+{
+    struct store_counts counts;
+
+    store_count(store, &counts);
+    for (int c = 0; c < QUEUE_CLASS_COUNT; c++)
+        metrics_set(METRIC_DURABLE_QUEUED, c, (int64_t)counts.queued[c]);
+    metrics_set(METRIC_DURABLE_RUNNING, 0, (int64_t)counts.running);
+    metrics_set(METRIC_DURABLE_REMEMBERED, 0, (int64_t)counts.ended);
+    metrics_set(METRIC_DURABLE_QUEUED_BYTES, 0, (int64_t)counts.queued_bytes);
+    metrics_set(METRIC_DURABLE_RESULT_BYTES, 0, (int64_t)counts.results_bytes);
+    metrics_set(METRIC_STORE_BROKEN, 0, store_broken(store) != NULL);
 }
 
 void api_metrics(struct request *r)
@@ -105,6 +140,7 @@ void api_metrics(struct request *r)
     if (st != NULL)
         sched_status(api_of(r)->sched, st); /* which sets the gauges */
     free(st);
+    set_store_gauges(api_of(r)->store);
     buf_init(&b, 16 << 20);
     metrics_render(&b);
     if (buf_failed(&b) < 0) {

@@ -42,6 +42,14 @@ static inline struct api *api_of(const struct request *r)
 void api_catalog(struct request *r);
 void api_compute_begin(struct request *r);
 void api_compute(struct request *r);
+void api_jobs_begin(struct request *r);
+void api_jobs_post(struct request *r);
+void api_jobs_list(struct request *r);
+void api_jobs_get(struct request *r);
+void api_jobs_result(struct request *r);
+void api_jobs_events(struct request *r);
+void api_jobs_delete(struct request *r);
+void api_jobs_retry(struct request *r);
 void api_state_list(struct request *r);
 void api_state_get(struct request *r);
 void api_state_put(struct request *r);

@@ -6,8 +6,6 @@
 #include "jobs/json.h"
 #include "jobs/params.h"
 
-enum { CHUNKS_WANTED_MAX = 10000 };
-
 /* ---- headers ---- */
 
 static bool bad_header(struct request *r, const char *name, const char *expected)
@@ -17,14 +15,16 @@ static bool bad_header(struct request *r, const char *name, const char *expected
     return false;
 }
 
-static bool ask_timeout(struct request *r, struct job *job)
+static bool ask_timeout(struct request *r, struct compute *c)
 {
+    struct job *job = c->job;
     const char *value = request_header(r, HEADER_PRONG_TIMEOUT);
     uint64_t limit_ns = api_of(r)->config.timeout_ns;
-    uint64_t ns = limit_ns;
+    uint64_t ns = UINT64_MAX;
 
     if (value != NULL && (parse_seconds_ns(value, &ns) < 0 || ns == 0))
         return bad_header(r, "Prong-Timeout", "a number of seconds above 0, such as 2.5");
+    c->durable.timeout_ns = value == NULL ? 0 : ns;
     job->deadline_ns = job->accepted_ns + MIN(ns, limit_ns);
     return true;
 }
@@ -33,7 +33,6 @@ static bool ask_priority(struct request *r, struct job *job)
 {
     const char *value = request_header(r, HEADER_PRONG_PRIORITY);
 
-    job->priority = QUEUE_NORMAL;
     if (value == NULL)
         return true;
     for (unsigned i = 0; i < QUEUE_CLASS_COUNT; i++) {
@@ -52,7 +51,7 @@ static bool ask_chunks(struct request *r, struct job *job)
     if (value == NULL)
         return true;
     if (parse_u64(value, &job->chunks_wanted) < 0 || job->chunks_wanted == 0 ||
-        job->chunks_wanted > CHUNKS_WANTED_MAX)
+        job->chunks_wanted > COMPUTE_CHUNKS_MAX)
         return bad_header(r, "Prong-Chunks", "an integer from 1 to 10000");
     return true;
 }
@@ -105,27 +104,43 @@ static bool take_query(struct request *r, struct compute *c, struct params_given
     return request_each_query(r, read_argument, &q) == 0 || bad_parameter(r, &problem);
 }
 
-static bool take_body(struct request *r, struct compute *c, struct params_given *given)
+json_t *compute_read_body(struct request *r, const struct compute *c, const char *expected)
 {
     struct json_problem why;
-    struct params_problem problem;
     json_t *json = json_read(c->body.size == 0 ? "" : c->body.data, c->body.size, &why);
-    bool ok = true;
 
     if (json == NULL) {
         respond_problem(r, PROBLEM_BAD_JSON,
                         json_pack("{s:i, s:i}", "line", why.line, "column", why.column), "%s",
                         why.text);
-        return false;
+    } else if (!json_is_object(json)) {
+        json_decref(json);
+        json = NULL;
+        respond_problem(r, PROBLEM_BAD_JSON, NULL, "Send a JSON object, such as %s.", expected);
     }
-    if (!json_is_object(json)) {
-        respond_problem(r, PROBLEM_BAD_JSON, NULL,
-                        "Send the parameters as a JSON object, such as {\"%s\":…}.",
-                        c->kernel->about->param_count > 0 ? c->kernel->about->params[0].name : "x");
-        ok = false;
-    } else if (params_give_object(given, c->kernel->about, json, &problem) < 0) {
-        ok = bad_parameter(r, &problem);
-    }
+    return json;
+}
+
+static bool take_object(struct request *r, struct compute *c, struct params_given *given,
+                        json_t *object)
+{
+    struct params_problem problem;
+
+    return params_give_object(given, c->kernel->about, object, &problem) == 0 ||
+           bad_parameter(r, &problem);
+}
+
+static bool take_body(struct request *r, struct compute *c, struct params_given *given)
+{
+    const struct description *about = c->kernel->about;
+    char expected[PRONG_NAME_MAX + 16];
+    json_t *json;
+    bool ok;
+
+    (void)snprintf(expected, sizeof(expected), "{\"%s\":…}",
+                   about->param_count > 0 ? about->params[0].name : "x");
+    json = compute_read_body(r, c, expected);
+    ok = json != NULL && take_object(r, c, given, json);
     json_decref(json);
     return ok;
 }
@@ -152,6 +167,19 @@ static bool encode(struct request *r, struct compute *c, const struct params_giv
     return rc == 0 && c->job->params != NULL ? true : no_memory(r);
 }
 
+/* As text, to be kept. */
+static bool write_params(struct request *r, struct compute *c, const struct params_given *given)
+{
+    json_t *form;
+
+    if (!c->durable.is_wanted)
+        return true;
+    form = params_canonical(given, c->kernel->about);
+    c->durable.params = form == NULL ? NULL : json_write(form, NULL);
+    json_decref(form);
+    return c->durable.params != NULL || no_memory(r);
+}
+
 /* Parameters may come in the query and in a JSON body, but none in both. */
 static bool ask_parameters(struct request *r, struct compute *c)
 {
@@ -160,7 +188,18 @@ static bool ask_parameters(struct request *r, struct compute *c)
 
     params_given_init(&given, c->kernel->about);
     ok = take_query(r, c, &given) && (c->body_kind != COMPUTE_JSON || take_body(r, c, &given)) &&
-         encode(r, c, &given);
+         encode(r, c, &given) && write_params(r, c, &given);
+    params_given_release(&given);
+    return ok;
+}
+
+bool compute_ask_object(struct request *r, struct compute *c, json_t *object)
+{
+    struct params_given given;
+    bool ok;
+
+    params_given_init(&given, c->kernel->about);
+    ok = take_object(r, c, &given, object) && encode(r, c, &given) && write_params(r, c, &given);
     params_given_release(&given);
     return ok;
 }
@@ -182,17 +221,23 @@ static void take_raw_input(struct compute *c)
     job->input = job->input_owned = buf_take(&c->body);
 }
 
-bool compute_ask(struct request *r, struct compute *c)
+bool compute_make_job(struct request *r, struct compute *c)
 {
     c->job = job_new(c->kernel, r->id);
     if (c->job == NULL)
         return no_memory(r);
     c->job->accepted_ns = clock_now_ns();
+    c->job->priority = QUEUE_NORMAL;
     c->job->client = r->client;
     if (r->trace[0] != '\0')
         memcpy(c->job->trace_id, r->trace + TRACE_ID_AT, sizeof(c->job->trace_id) - 1);
-    if (!ask_timeout(r, c->job) || !ask_priority(r, c->job) || !ask_chunks(r, c->job) ||
-        !ask_parameters(r, c))
+    return true;
+}
+
+bool compute_ask(struct request *r, struct compute *c)
+{
+    if (!compute_make_job(r, c) || !ask_timeout(r, c) || !ask_priority(r, c->job) ||
+        !ask_chunks(r, c->job) || !ask_parameters(r, c))
         return false;
     take_raw_input(c);
     buf_release(&c->body);

@@ -3,6 +3,9 @@
 #include <errno.h>
 #include <malloc.h>
 
+#include "api/ending.h"
+#include "api/jobs.h"
+#include "api/receipt.h"
 #include "ipc/proto.h"
 
 enum { SMALL_BODY_MAX = PROTO_INLINE_MAX / 2, TRIM_BODY_MIN = 1 << 20 };
@@ -16,6 +19,8 @@ static void release(struct request *r)
     if (c->job != NULL)
         c->job->slab = slab_drop(c->job->slab);
     (void)job_free(c->job);
+    free(c->durable.params);
+    free(c->durable.submission);
     free(c);
     /* A large JSON text is many small values, which the allocator would keep for ever. */
     if (r->body_bytes > TRIM_BODY_MIN)
@@ -29,6 +34,20 @@ static void too_large(struct request *r, size_t limit, const char *option)
                     "Send a body of at most %zu bytes; the server's limit is %s.", limit, option);
 }
 
+struct compute *compute_new(struct request *r)
+{
+    struct compute *c = calloc(1, sizeof(*c));
+
+    if (c == NULL) {
+        respond_problem(r, PROBLEM_NO_ROOM, NULL, "There is no memory for this. Send it later.");
+        return NULL;
+    }
+    buf_init(&c->body, api_of(r)->config.json_bytes_max);
+    r->context = c;
+    r->release = release;
+    return c;
+}
+
 static int take_json(void *arg, const void *data, size_t bytes)
 {
     struct request *r = arg;
@@ -40,6 +59,18 @@ static int take_json(void *arg, const void *data, size_t bytes)
         return -EFBIG;
     }
     return buf_add(&c->body, data, bytes);
+}
+
+bool compute_expect_json(struct request *r, struct compute *c)
+{
+    uint64_t announced = request_content_length(r);
+    size_t limit = api_of(r)->config.json_bytes_max;
+
+    c->body_kind = COMPUTE_JSON;
+    r->sink = (struct request_sink) {.write = take_json, .arg = r};
+    if (announced != UINT64_MAX && announced > limit)
+        too_large(r, limit, "--json-max");
+    return !request_is_answered(r);
 }
 
 /* The whole of a body that has turned out to be large moves to shared memory, of the size announced. */
@@ -108,7 +139,7 @@ static bool choose_body(struct request *r, struct compute *c)
 {
     const struct description *about = c->kernel->about;
     uint64_t announced = request_content_length(r);
-    const struct api_config *config = &api_of(r)->config;
+    size_t limit = api_of(r)->config.raw_bytes_max;
     char media_type[64];
 
     request_media_type(r, media_type, sizeof(media_type));
@@ -116,13 +147,9 @@ static bool choose_body(struct request *r, struct compute *c)
         c->body_kind = COMPUTE_NO_BODY;
         return true;
     }
-    if (strcmp(media_type, "application/json") == 0) {
-        c->body_kind = COMPUTE_JSON;
-        r->sink = (struct request_sink) {.write = take_json, .arg = r};
-    } else if (is_raw_type(media_type) && (about->takes_raw || takes_values(about))) {
-        c->body_kind = COMPUTE_RAW;
-        r->sink = (struct request_sink) {.write = take_raw, .arg = r};
-    } else {
+    if (strcmp(media_type, "application/json") == 0)
+        return compute_expect_json(r, c);
+    if (!is_raw_type(media_type) || !(about->takes_raw || takes_values(about))) {
         respond_problem(r, PROBLEM_UNSUPPORTED_MEDIA_TYPE, NULL,
                         "Send parameters as application/json (curl --json)%s.",
                         about->takes_raw || takes_values(about)
@@ -130,11 +157,10 @@ static bool choose_body(struct request *r, struct compute *c)
                             : "");
         return false;
     }
-    if (announced != UINT64_MAX && c->body_kind == COMPUTE_JSON &&
-        announced > config->json_bytes_max)
-        too_large(r, config->json_bytes_max, "--json-max");
-    else if (announced != UINT64_MAX && announced > config->raw_bytes_max)
-        too_large(r, config->raw_bytes_max, "--raw-max");
+    c->body_kind = COMPUTE_RAW;
+    r->sink = (struct request_sink) {.write = take_raw, .arg = r};
+    if (announced != UINT64_MAX && announced > limit)
+        too_large(r, limit, "--raw-max");
     return !request_is_answered(r);
 }
 
@@ -142,7 +168,7 @@ static bool accepts(struct request *r, const struct compute *c)
 {
     const char *media_type = c->kernel->about->media_type;
 
-    if (c->wants_events || request_accepts(r, media_type) ||
+    if (c->wants_events || c->durable.prefer.respond_async || request_accepts(r, media_type) ||
         (c->body_kind == COMPUTE_RAW && request_accepts(r, "application/octet-stream")))
         return true;
     respond_problem(r, PROBLEM_NOT_ACCEPTABLE, NULL,
@@ -177,18 +203,26 @@ void api_compute_begin(struct request *r)
 
     if (kernel == NULL)
         return;
-    c = calloc(1, sizeof(*c));
-    if (c == NULL) {
-        respond_problem(r, PROBLEM_NO_ROOM, NULL, "There is no memory for this. Send it later.");
+    c = compute_new(r);
+    if (c == NULL)
         return;
-    }
     c->kernel = kernel;
     c->wants_events = accept != NULL && strstr(accept, "text/event-stream") != NULL;
-    buf_init(&c->body, api_of(r)->config.json_bytes_max);
-    r->context = c;
-    r->release = release;
-    if (choose_body(r, c))
+    if (jobs_ask_durable(r, c) && choose_body(r, c))
         (void)accepts(r, c);
+}
+
+void compute_answer(struct request *r, struct job *job)
+{
+    struct ending ending;
+
+    if (job->outcome == JOB_OK) {
+        respond_bytes(r, 200, job->media_type, take_ptr(job->result), job->result_bytes);
+    } else {
+        ending = ending_of_job(job);
+        ending_respond(r, &ending);
+    }
+    receipt_add(r, job->id.text, &job->receipt);
 }
 
 static void wake(struct job *job)
@@ -209,6 +243,10 @@ void api_compute(struct request *r)
 
     if (!compute_ask(r, c))
         return;
+    if (c->durable.is_wanted) {
+        jobs_submit(r, c);
+        return;
+    }
     if (c->wants_events) {
         compute_events(r, c);
         return;

@@ -1,4 +1,5 @@
 #include "api/compute.h"
+#include "api/event.h"
 #include "base/clock.h"
 #include "http/stream.h"
 #include "jobs/json.h"
@@ -20,7 +21,7 @@ static void post_json(struct listener *l, const char *event, json_t *json)
 
     json_decref(json);
     if (text != NULL)
-        (void)stream_post(l->stream, event, text, strlen(text));
+        (void)stream_post(l->stream, event, 0, text, strlen(text));
 }
 
 static void stop_if_gone(struct listener *l, const struct job *job)
@@ -35,7 +36,7 @@ static void tell_part(struct job *job, const void *data, size_t bytes)
 {
     struct listener *l = job->owner;
 
-    (void)stream_post(l->stream, "part", data, bytes);
+    (void)stream_post(l->stream, "part", 0, data, bytes);
     stop_if_gone(l, job);
 }
 
@@ -52,65 +53,26 @@ static void tell_progress(struct job *job, uint64_t done, uint64_t total)
     stop_if_gone(l, job);
 }
 
-static bool is_json(const char *media_type)
-{
-    return strncmp(media_type, "application/json", 16) == 0;
-}
-
-static void put_base64(struct buf *b, const uint8_t *data, size_t bytes)
-{
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    char *out = buf_reserve(b, (bytes + 2) / 3 * 4);
-
-    for (size_t i = 0; out != NULL && i < bytes; i += 3) {
-        uint32_t left = (uint32_t)MIN(bytes - i, (size_t)3);
-        uint32_t word = (uint32_t)data[i] << 16 | (left > 1 ? (uint32_t)data[i + 1] << 8 : 0) |
-                        (left > 2 ? data[i + 2] : 0);
-        *out++ = digits[word >> 18];
-        *out++ = digits[word >> 12 & 63];
-        *out++ = left > 1 ? digits[word >> 6 & 63] : '=';
-        *out++ = left > 2 ? digits[word & 63] : '=';
-        b->size += 4;
-    }
-}
-
-/* {"job":…,"receipt":{…},"media_type":…,"result":JSON}, or "base64" for what is not JSON. */
 static void end_with_result(struct listener *l, const struct job *job)
 {
-    json_t *receipt = compute_receipt(job);
-    CLEANUP_FREE char *receipt_text = receipt == NULL ? NULL : json_write(receipt, NULL);
+    struct event_result result = {.job = job->id.text,
+                                  .receipt = &job->receipt,
+                                  .media_type = job->media_type,
+                                  .data = job->result,
+                                  .bytes = job->result_bytes};
     struct buf b;
 
-    json_decref(receipt);
-    buf_init(&b, job->result_bytes * 2 + 4096);
-    (void)buf_printf(&b, "{\"job\":\"%s\",\"receipt\":%s,\"media_type\":\"%s\",", job->id.text,
-                     receipt_text == NULL ? "null" : receipt_text, job->media_type);
-    if (is_json(job->media_type)) {
-        (void)buf_add_text(&b, "\"result\":");
-        (void)buf_add(&b, job->result, job->result_bytes);
-        (void)buf_add_text(&b, "}");
-    } else {
-        (void)buf_add_text(&b, "\"base64\":\"");
-        put_base64(&b, job->result, job->result_bytes);
-        (void)buf_add_text(&b, "\"}");
-    }
-    stream_end(l->stream, "result", b.data, buf_failed(&b) < 0 ? 0 : b.size);
+    event_result(&b, &result);
+    stream_end(l->stream, "result", 0, b.data, buf_failed(&b) < 0 ? 0 : b.size);
     buf_release(&b);
 }
 
 static void end_with_problem(struct listener *l, const struct job *job)
 {
-    struct compute_problem problem;
-    CLEANUP_FREE char *text = NULL;
-    json_t *json;
+    struct ending ending = ending_of_job(job);
+    CLEANUP_FREE char *text = event_error(&ending, &job->receipt);
 
-    compute_explain(job, &problem);
-    json = problem_object(problem.name, problem.extra, problem.detail);
-    if (json != NULL)
-        (void)json_object_set_new(json, "receipt", compute_receipt(job));
-    text = json == NULL ? NULL : json_write(json, NULL);
-    json_decref(json);
-    stream_end(l->stream, "error", text == NULL ? "{}" : text, text == NULL ? 2 : strlen(text));
+    stream_end(l->stream, "error", 0, text == NULL ? "{}" : text, text == NULL ? 2 : strlen(text));
 }
 
 static void end(struct job *job)

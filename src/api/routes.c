@@ -2,7 +2,7 @@
 
 enum { JSON_SMALL = 64 << 10, VALUE_MAX = KV_VALUE_BYTES_MAX };
 
-/* How much compute takes is decided by the media type, in api_compute_begin. */
+/* How much these take is decided by the media type, in api_compute_begin and api_jobs_begin. */
 #define COMPUTE_MAX SIZE_MAX
 
 enum { PROBE = ROUTE_WHEN_DRAINING | ROUTE_OPEN };
@@ -11,6 +11,14 @@ static const struct route routes[] = {
     {HTTP_GET, "/compute", NULL, api_catalog, 0, 0},
     {HTTP_GET, "/compute/{kernel}", api_compute_begin, api_compute, 0, 0},
     {HTTP_POST, "/compute/{kernel}", api_compute_begin, api_compute, COMPUTE_MAX, 0},
+
+    {HTTP_POST, "/jobs", api_jobs_begin, api_jobs_post, COMPUTE_MAX, 0},
+    {HTTP_GET, "/jobs", NULL, api_jobs_list, 0, 0},
+    {HTTP_GET, "/jobs/{id}", NULL, api_jobs_get, 0, 0},
+    {HTTP_GET, "/jobs/{id}/result", NULL, api_jobs_result, 0, 0},
+    {HTTP_GET, "/jobs/{id}/events", NULL, api_jobs_events, 0, 0},
+    {HTTP_DELETE, "/jobs/{id}", NULL, api_jobs_delete, 0, 0},
+    {HTTP_POST, "/jobs/{id}/retry", NULL, api_jobs_retry, 0, 0},
 
     {HTTP_GET, "/state", NULL, api_state_list, 0, 0},
     {HTTP_GET, "/state/{key}", NULL, api_state_get, 0, 0},

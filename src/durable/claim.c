@@ -58,8 +58,10 @@ void claim_done(struct durable *d)
     if (c->count == c->want || c->late_count == STORE_CLAIM_MAX)
         d->may_have_more = true;
     durable_due(d, c->next_us);
-    for (unsigned i = 0; i < c->late_count; i++)
+    for (unsigned i = 0; i < c->late_count; i++) {
+        durable_count_end(RECORD_FAILED);
         watch_tell_stored(d, c->late[i].text);
+    }
     for (unsigned i = 0; i < c->count; i++)
         run_start(d, &c->records[i]);
 }

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "durable/internal.h"
+#include "state/metrics.h"
 
 enum {
     LETTERS_MAX = 256, /* in one go */
@@ -26,6 +27,20 @@ static void kick(struct durable *d)
 {
     if (!atomic_exchange(&d->is_kicked, true))
         durable_post(d, &d->kick, LETTER_KICK);
+}
+
+static void register_labels(void)
+{
+    for (int c = 0; c < QUEUE_CLASS_COUNT; c++)
+        CHECK(metrics_label(METRIC_DURABLE_QUEUED, queue_class_names[c]) == c);
+    for (int state = RECORD_SUCCEEDED; state < RECORD_STATE_COUNT; state++)
+        CHECK(metrics_label(METRIC_DURABLE_ENDED, record_state_names[state]) ==
+              state - (int)RECORD_SUCCEEDED);
+}
+
+void durable_count_end(enum record_state state)
+{
+    metrics_add(METRIC_DURABLE_ENDED, (int)state - (int)RECORD_SUCCEEDED, 1);
 }
 
 /* ---- changes ---- */
@@ -94,6 +109,8 @@ static void take_change(struct durable *d, struct durable_change *c)
         if (c->store.write.kind == STORE_CANCEL && c->store.was_running)
             sched_cancel(d->config.sched, c->store.id);
         d->may_have_more = d->may_have_more || c->store.write.kind == STORE_RETRY;
+        if (c->store.write.kind == STORE_CANCEL)
+            durable_count_end(RECORD_CANCELLED);
         watch_tell_stored(d, c->store.id.text);
     }
     c->done(c);
@@ -140,7 +157,7 @@ static void take_letter(struct durable *d, struct durable_letter *letter)
         watch_end_all(d, DURABLE_DRAINING);
         break;
     case LETTER_WATCH:
-        watch_add(d, CONTAINER_OF(letter, struct durable_watch, letter));
+        watch_begin(d, CONTAINER_OF(letter, struct durable_watch, letter));
         break;
     case LETTER_CHANGED:
         take_change(d, CONTAINER_OF(letter, struct durable_change, letter));
@@ -238,6 +255,7 @@ int durable_start(struct durable **ret, const struct durable_config *config, str
 
     if (d == NULL)
         return err_set(err, -ENOMEM, "There is no memory for durable jobs.");
+    register_labels();
     d->config = *config;
     mailbox_init(&d->mail);
     heap_init(&d->deadlines);

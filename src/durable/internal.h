@@ -99,6 +99,7 @@ struct durable {
 enum stop_step { STOP_NOT, STOP_SETTLE, STOP_THREAD };
 
 void durable_post(struct durable *d, struct durable_letter *letter, enum letter_kind kind);
+void durable_count_end(enum record_state state); /* in the metrics */
 void durable_due(struct durable *d,
                  uint64_t us); /* something will be queued by itself then; 0: nothing */
 
@@ -109,7 +110,7 @@ void live_put(struct live *l);          /* frees it when it neither runs nor is 
 void live_stop_running(struct live *l); /* forgets what only a running job has */
 
 /* watch.c: telling. */
-void watch_add(struct durable *d, struct durable_watch *w);
+void watch_begin(struct durable *d, struct durable_watch *w);
 void watch_tell_state(struct live *l,
                       const struct record *record); /* the last event when it has ended */
 void watch_tell_stored(struct durable *d,

@@ -97,6 +97,8 @@ void run_kept(struct live *l)
         if (l->end.state == RECORD_QUEUED) {
             d->may_have_more = d->may_have_more || l->end.run_at_us == 0;
             durable_due(d, l->end.run_at_us);
+        } else {
+            durable_count_end(l->end.state);
         }
         /* fall through */
     case -ESTALE: /* cancelled meanwhile */

@@ -98,6 +98,17 @@ void respond_borrowed(struct request *r, unsigned status, const char *media_type
     answer(r, status, response, media_type);
 }
 
+void respond_fd(struct request *r, unsigned status, const char *media_type, int take_fd,
+                size_t bytes)
+{
+    struct MHD_Response *response = MHD_create_response_from_fd64(bytes, take_fd);
+
+    if (response == NULL)
+        (void)close(take_fd);
+    r->answer_bytes = bytes;
+    answer(r, status, response, media_type);
+}
+
 void respond_header(struct request *r, const char *name, const char *value)
 {
     if (r->response != NULL && MHD_add_response_header(r->response, name, value) == MHD_NO)

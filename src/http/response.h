@@ -33,6 +33,11 @@ void respond_bytes(struct request *r, unsigned status, const char *media_type, v
 void respond_borrowed(struct request *r, unsigned status, const char *media_type, const void *data,
                       size_t bytes, void (*release)(void *arg), void *arg);
 
+/* An answer from the start of a regular file; `take_fd` is taken, also when this fails. The system copies the bytes, if
+ * it can. */
+void respond_fd(struct request *r, unsigned status, const char *media_type, int take_fd,
+                size_t bytes);
+
 /* application/problem+json, or one plain line when the client accepts only text. `detail` is a sentence
  * that says what to do. `extra` (stolen, may be NULL) holds members that help a program. */
 void respond_problem(struct request *r, enum problem_name name, json_t *extra, const char *detail,

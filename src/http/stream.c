@@ -137,10 +137,12 @@ struct stream *stream_open(struct request *r)
     return s;
 }
 
-static void put_event(struct buf *b, const char *event, const char *data, size_t bytes)
+static void put_event(struct buf *b, const char *event, uint64_t id, const char *data, size_t bytes)
 {
     const char *end = data + bytes;
 
+    if (id != 0)
+        (void)buf_printf(b, "id: %llu\n", (unsigned long long)id);
     (void)buf_printf(b, "event: %s\n", event);
     do {
         const char *line = data;
@@ -167,20 +169,21 @@ static void compact(struct stream *s)
     s->waiting_sent = 0;
 }
 
-bool stream_post(struct stream *s, const char *event, const char *data, size_t bytes)
+/* Takes the lock; what is put into `waiting` then is sent, or not at all. How much was there before. */
+static size_t begin_put(struct stream *s, size_t bytes)
 {
-    bool resume, fits;
-    size_t before;
-
-    if (atomic_load(&s->gone))
-        return false;
     lock_take(&s->lock);
     CHECK(!s->ended);
     if (s->waiting.size + bytes > STREAM_BYTES_MAX / 2)
         compact(s);
-    before = s->waiting.size;
-    put_event(&s->waiting, event, data, bytes);
-    fits = buf_failed(&s->waiting) == 0;
+    return s->waiting.size;
+}
+
+static bool end_put(struct stream *s, size_t before)
+{
+    bool fits = buf_failed(&s->waiting) == 0;
+    bool resume;
+
     if (!fits) {
         s->waiting.size = before;
         s->waiting.failed = false;
@@ -194,7 +197,37 @@ bool stream_post(struct stream *s, const char *event, const char *data, size_t b
     return fits;
 }
 
-void stream_end(struct stream *s, const char *event, const char *data, size_t bytes)
+bool stream_post(struct stream *s, const char *event, uint64_t id, const char *data, size_t bytes)
+{
+    size_t before;
+
+    if (atomic_load(&s->gone))
+        return false;
+    before = begin_put(s, bytes);
+    put_event(&s->waiting, event, id, data, bytes);
+    return end_put(s, before);
+}
+
+void stream_touch(struct stream *s)
+{
+    size_t before;
+
+    if (atomic_load(&s->gone))
+        return;
+    before = begin_put(s, 0);
+    (void)buf_add_text(&s->waiting, ":\n\n");
+    (void)end_put(s, before);
+}
+
+void stream_retry(struct stream *s, unsigned ms)
+{
+    size_t before = begin_put(s, 0);
+
+    (void)buf_printf(&s->waiting, "retry: %u\n\n", ms);
+    (void)end_put(s, before);
+}
+
+void stream_end(struct stream *s, const char *event, uint64_t id, const char *data, size_t bytes)
 {
     bool resume;
 
@@ -203,7 +236,7 @@ void stream_end(struct stream *s, const char *event, const char *data, size_t by
     if (event != NULL) {
         /* Each byte may become a line of its own: "data: " and a newline. */
         buf_init(&s->last, strlen(event) + 8 * bytes + LAST_BYTES_EXTRA);
-        put_event(&s->last, event, data, bytes);
+        put_event(&s->last, event, id, data, bytes);
         if (buf_failed(&s->last) < 0)
             buf_clear(&s->last);
     }

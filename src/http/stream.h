@@ -19,12 +19,18 @@ struct stream;
  * answer) when the server is draining or out of memory. */
 struct stream *stream_open(struct request *r);
 
-/* From any thread. `data` is one or more lines of text. False when the client has gone or the event did
- * not fit. */
-bool stream_post(struct stream *s, const char *event, const char *data, size_t bytes);
+/* From any thread. `data` is one or more lines of text; `id` is what the client comes back with as Last-Event-ID, 0:
+ * none. False when the client has gone or the event did not fit. */
+bool stream_post(struct stream *s, const char *event, uint64_t id, const char *data, size_t bytes);
+
+/* From any thread: a comment, so that a client that has gone is found out. */
+void stream_touch(struct stream *s);
+
+/* From any thread: how long the client should wait before it comes back after a broken connection. */
+void stream_retry(struct stream *s, unsigned ms);
 
 /* The last event, if `event` is not NULL, and the end; lets go of the poster's hold. */
-void stream_end(struct stream *s, const char *event, const char *data, size_t bytes);
+void stream_end(struct stream *s, const char *event, uint64_t id, const char *data, size_t bytes);
 
 /* Whether the client has gone; the poster should stop its work then and call stream_end. */
 bool stream_is_gone(struct stream *s);

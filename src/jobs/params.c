@@ -344,3 +344,37 @@ int params_give_query(struct params_given *g, const struct description *d, const
     (void)snprintf(got, sizeof(got), "\"%.60s\"", value);
     return wrong(p, got, ret_problem);
 }
+
+/* The parameter that was given and whose name comes next after `name` (NULL: the first). */
+static const struct description_param *next_given(const struct params_given *g,
+                                                  const struct description *d, const char *name)
+{
+    const struct description_param *next = NULL;
+
+    for (uint32_t i = 0; i < d->param_count; i++) {
+        const struct description_param *p = &d->params[i];
+        if (g->values[i] != NULL && (name == NULL || strcmp(p->name, name) > 0) &&
+            (next == NULL || strcmp(p->name, next->name) < 0))
+            next = p;
+    }
+    return next;
+}
+
+json_t *params_canonical(const struct params_given *given, const struct description *d)
+{
+    json_t *object = json_object();
+    const struct description_param *p = NULL;
+    int64_t integer;
+
+    while (object != NULL && (p = next_given(given, d, p == NULL ? NULL : p->name)) != NULL) {
+        json_t *value = given->values[p - d->params];
+        json_t *form = p->type == PRONG_INT && as_integer(value, &integer) ? json_integer(integer)
+                       : p->type == PRONG_REAL ? json_real(json_number_value(value))
+                                               : json_incref(value);
+        if (json_object_set_new(object, p->name, form) < 0) {
+            json_decref(object);
+            object = NULL;
+        }
+    }
+    return object;
+}

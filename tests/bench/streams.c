@@ -38,7 +38,7 @@ static void open_stream(struct request *r)
         all.streams[all.count++] = s;
     lock_drop(&all.lock);
     if (!fits)
-        stream_end(s, NULL, NULL, 0);
+        stream_end(s, NULL, 0, NULL, 0);
 }
 
 /* They stay where they are, so the lock is not held while something is done to them. */
@@ -54,7 +54,7 @@ static void post(size_t first, size_t step)
     size_t count = count_streams();
 
     for (size_t i = first; i < count; i += step)
-        (void)stream_post(all.streams[i], "progress", event, sizeof(event) - 1);
+        (void)stream_post(all.streams[i], "progress", 0, event, sizeof(event) - 1);
 }
 
 static bool input_ends_before(uint64_t deadline_ns)
@@ -88,7 +88,7 @@ static void stop(struct server *s)
     server_drain(s, deadline_ns);
     count = count_streams();
     for (size_t i = 0; i < count; i++)
-        stream_end(all.streams[i], NULL, NULL, 0);
+        stream_end(all.streams[i], NULL, 0, NULL, 0);
     if (server_wait_parked(s, deadline_ns) == 0)
         (void)server_stop(s);
 }

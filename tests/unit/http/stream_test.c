@@ -74,7 +74,7 @@ static struct client request_stream(struct server *server)
 
 static bool post(struct stream *s, const char *event, const char *data)
 {
-    return stream_post(s, event, data, strlen(data));
+    return stream_post(s, event, 0, data, strlen(data));
 }
 
 static void events_arrive_as_they_are_posted(void **state)
@@ -93,7 +93,7 @@ static void events_arrive_as_they_are_posted(void **state)
     assert_false(client_hears(&c, 50));
     assert_false(stream_is_gone(s));
     assert_int_equal(server_parked(*state), 1);
-    stream_end(s, "result", "x", 1);
+    stream_end(s, "result", 0, "x", 1);
     text = client_take_to(&c, "\r\n0\r\n\r\n");
     assert_non_null(strstr(text, "event: result\ndata: x\n\n"));
     free(text);
@@ -109,14 +109,14 @@ static void lines_of_data_are_lines_of_data(void **state)
     assert_true(post(s, "a", "1\n2\r\n3\r4"));
     assert_true(post(s, "b", ""));
     assert_true(post(s, "c", "end\n"));
-    stream_end(s, NULL, NULL, 0);
+    stream_end(s, NULL, 0, NULL, 0);
     a = client_receive(&c, false);
     assert_string_equal(a.body, ":\n\nevent: a\ndata: 1\ndata: 2\ndata: 3\ndata: 4\n\n"
                                 "event: b\ndata: \n\nevent: c\ndata: end\ndata: \n\n");
     answer_release(&a);
     /* The connection lives on. */
     client_send(&c, "GET /s HTTP/1.1\r\nHost: test\r\n\r\n");
-    stream_end(opened(), NULL, NULL, 0);
+    stream_end(opened(), NULL, 0, NULL, 0);
     a = client_receive(&c, false);
     assert_string_equal(a.body, ":\n\n");
     answer_release(&a);
@@ -136,7 +136,7 @@ static void the_last_event_always_fits(void **state)
     for (int i = 0; i < 200; i++) /* the client does not read: the socket's buffers fill */
         posted += post(s, "block", block);
     assert_true(posted < 200);
-    stream_end(s, "last", lines, 100000);
+    stream_end(s, "last", 0, lines, 100000);
     a = client_receive(&c, false);
     for (const char *p = a.body; (p = strstr(p, "event: block\n")) != NULL; p++)
         arrived++;
@@ -161,7 +161,7 @@ static void a_gone_client_is_noticed(void **state)
     while (!stream_is_gone(s))
         (void)post(s, "still", "there?");
     assert_false(post(s, "no", "more"));
-    stream_end(s, "too", "late", 4);
+    stream_end(s, "too", 0, "late", 4);
 }
 
 struct poster {
@@ -190,7 +190,7 @@ static void many_threads_may_post(void **state)
         assert_int_equal(thread_start(&threads[i], "poster", post_many, &poster), 0);
     for (size_t i = 0; i < ARRAY_SIZE(threads); i++)
         thread_join(&threads[i]);
-    stream_end(poster.stream, NULL, NULL, 0);
+    stream_end(poster.stream, NULL, 0, NULL, 0);
     a = client_receive(&c, false);
     for (const char *p = a.body; (p = strstr(p, "event: n\ndata: 0123456789\n\n")) != NULL; p++)
         arrived++;
@@ -209,7 +209,7 @@ static void head_has_a_stream_without_events(void **state)
     free(client_take_to(&c, "\r\n\r\n"));
     while (!stream_is_gone(s))
         ;
-    stream_end(s, "x", "y", 1);
+    stream_end(s, "x", 0, "y", 1);
     client_close(&c);
 }
 
@@ -221,7 +221,7 @@ static void an_old_client_gets_all_until_the_end(void **state)
 
     client_send(&c, "GET /s HTTP/1.0\r\n\r\n");
     s = opened();
-    stream_end(s, "result", "z", 1);
+    stream_end(s, "result", 0, "z", 1);
     text = client_take_to(&c, "event: result\ndata: z\n\n");
     assert_non_null(text);
     assert_true(client_is_closed(&c));
@@ -239,12 +239,29 @@ static void a_drain_waits_for_the_end_of_a_stream(void **state)
     assert_true(post(s, "after", "drain"));
     assert_int_equal(server_wait_parked(*state, clock_now_ns() + 50 * CLOCK_NS_PER_MS), 1);
     assert_true(post(s, "and", "more"));
-    stream_end(s, "result", "x", 1);
+    stream_end(s, "result", 0, "x", 1);
     a = client_receive(&c, false);
     assert_non_null(strstr(a.body, "event: after\n"));
     assert_non_null(strstr(a.body, "event: result\n"));
     answer_release(&a);
     assert_int_equal(server_wait_parked(*state, clock_now_ns() + 5 * CLOCK_NS_PER_S), 0);
+    client_close(&c);
+}
+
+static void events_have_ids_to_come_back_with(void **state)
+{
+    struct client c = request_stream(*state);
+    struct stream *s = opened();
+    struct answer a;
+
+    stream_retry(s, 1500);
+    assert_true(stream_post(s, "state", 7, "{}", 2));
+    stream_touch(s);
+    stream_end(s, "result", UINT64_MAX, "x", 1);
+    a = client_receive(&c, false);
+    assert_string_equal(a.body, ":\n\nretry: 1500\n\nid: 7\nevent: state\ndata: {}\n\n:\n\n"
+                                "id: 18446744073709551615\nevent: result\ndata: x\n\n");
+    answer_release(&a);
     client_close(&c);
 }
 
@@ -263,6 +280,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WITH_SERVER(events_arrive_as_they_are_posted),
         WITH_SERVER(lines_of_data_are_lines_of_data),
+        WITH_SERVER(events_have_ids_to_come_back_with),
         WITH_SERVER(the_last_event_always_fits),
         WITH_SERVER(a_gone_client_is_noticed),
         WITH_SERVER(many_threads_may_post),

@@ -190,6 +190,40 @@ static void test_nothing_is_given_twice(void **state)
     params_given_release(&given);
 }
 
+static char *canonical(const char *text)
+{
+    struct json_problem ignored;
+    struct params_problem problem;
+    struct params_given given;
+    json_t *json = json_read(text, strlen(text), &ignored), *form;
+    char *written;
+
+    params_given_init(&given, about);
+    assert_int_equal(params_give_object(&given, about, json, &problem), 0);
+    form = params_canonical(&given, about);
+    written = json_write(form, NULL);
+    json_decref(form);
+    json_decref(json);
+    params_given_release(&given);
+    return written;
+}
+
+static void test_one_form_for_what_means_the_same(void **state)
+{
+    static const char *const same[] = {
+        "{\"values\":[1,2],\"limit\":100,\"scale\":1,\"fn\":\"exp\"}",
+        "{ \"fn\" : \"exp\", \"limit\" : 1e2, \"scale\" : 1.0, \"values\" : [1, 2] }",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(same); i++) {
+        char *form = canonical(same[i]);
+        assert_string_equal(form, "{\"fn\":\"exp\",\"limit\":100,\"scale\":1.0,\"values\":[1,2]}");
+        free(form);
+    }
+    free(canonical("{}"));
+}
+
 static void test_schema_tells_all(void **state)
 {
     json_t *schema = params_schema(about);
@@ -212,6 +246,7 @@ int main(void)
         cmocka_unit_test(test_values_are_checked),
         cmocka_unit_test(test_query_takes_the_declared_type),
         cmocka_unit_test(test_nothing_is_given_twice),
+        cmocka_unit_test(test_one_form_for_what_means_the_same),
         cmocka_unit_test(test_schema_tells_all),
     };
 
