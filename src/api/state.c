@@ -136,7 +136,7 @@ void api_state_put(struct request *r)
         return;
     text = json_write(json, NULL);
     json_decref(json);
-    rc = text == NULL ? -ENOMEM : kv_put(api_of(r)->kv, key, text, condition, &version);
+    rc = text == NULL ? -ENOMEM : kv_put(api_of(r)->kv, key, text, condition, NULL, &version);
     if (rc < 0)
         refuse(r, rc, key);
     else
@@ -172,7 +172,7 @@ void api_state_add(struct request *r)
 
     if (!read_condition(r, &condition) || !read_by(r, &by))
         return;
-    rc = kv_add(api_of(r)->kv, r->parts[0], by, condition, &value, &version);
+    rc = kv_add(api_of(r)->kv, r->parts[0], by, condition, NULL, &value, &version);
     if (rc < 0) {
         refuse(r, rc, r->parts[0]);
         return;
@@ -188,7 +188,7 @@ void api_state_delete(struct request *r)
 
     if (!read_condition(r, &condition))
         return;
-    rc = kv_delete(api_of(r)->kv, r->parts[0], condition);
+    rc = kv_delete(api_of(r)->kv, r->parts[0], condition, NULL);
     if (rc < 0)
         refuse(r, rc, r->parts[0]);
     else
