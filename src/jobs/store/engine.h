@@ -42,4 +42,8 @@ struct engine {
 
 extern const struct engine engine_memory, engine_sqlite;
 
+/* store_open over this engine, whatever the configuration names. */
+int store_open_engine(struct store **ret, const struct engine *engine,
+                      const struct store_config *config, struct err *err);
+
 #endif
