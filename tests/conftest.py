@@ -6,6 +6,7 @@ its log that a sanitizer or an assertion said.
 """
 import contextlib
 import ctypes
+import functools
 import http.client
 import json
 import os
@@ -140,6 +141,13 @@ def run(*command, timeout=60, **options):
 
 
 _state_home = tempfile.TemporaryDirectory(prefix="prong-state-")  # pylint: disable=consider-using-with
+
+
+@functools.cache
+def library_version():
+    """Of the libmicrohttpd that is loaded, as (1, 0, 1): some things are its own to answer, and not all versions do alike."""
+    said = run(PRONG, "--version").stdout
+    return tuple(map(int, re.search(r"libmicrohttpd (\d+)\.(\d+)\.(\d+)", said).groups()))
 
 
 def clean_environment(**more):
@@ -335,6 +343,10 @@ class Server:
     def log(self):
         with self._log_changed:
             return "\n".join(self.log_lines)
+
+    def warnings(self):
+        """Its lines that want somebody to do something."""
+        return [line for line in self.log.split("\n") if re.search(r'"level":"(warning|error)"', line)]
 
     def wait_log(self, pattern, seconds=None):
         """The match, once a line has it."""

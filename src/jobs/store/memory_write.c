@@ -218,7 +218,7 @@ static int apply_end(struct memory *m, struct store_end *w)
     CHECK(w->state == RECORD_QUEUED || record_has_ended(w->state));
     end_record(&r, w);
     w->seq = r.seq;
-    rc = entry_add_attempt(m, entry, &w->attempt);
+    rc = store_end_is_recorded(w) ? entry_add_attempt(m, entry, &w->attempt) : 0;
     if (rc == 0 && w->state == RECORD_SUCCEEDED)
         rc = set_result(m, entry, &r, w);
     if (w->state == RECORD_SUCCEEDED || w->state == RECORD_CANCELLED)

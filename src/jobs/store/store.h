@@ -29,6 +29,9 @@ enum {
     STORE_PARAMS_KEPT_MAX = 65536, /* bytes of parameters that do, whatever the input */
 };
 
+/* Nothing is put off for longer, so a run_at that is farther ahead comes from a clock that has jumped, and is due. */
+#define STORE_RUN_AHEAD_US (120ULL * 1000 * 1000)
+
 struct store_limits {
     uint64_t queued_max;        /* jobs that wait */
     uint64_t queued_bytes_max;  /* of the payloads of those that wait or run */
@@ -140,6 +143,12 @@ struct store_end {
     char media_type[RECORD_MEDIA_TYPE_BYTES];
     uint64_t seq; /* out */
 };
+
+/* Whether the attempt goes into the job's history. */
+static inline bool store_end_is_recorded(const struct store_end *w)
+{
+    return w->counts || w->attempt.end.outcome != JOB_REFUSED;
+}
 
 /* CANCEL: rc 0, and `record` as it is now; -EALREADY: it had ended, `record` says how. RETRY: 0; -EALREADY: it is
  * neither dead nor failed; -ENODATA: its payload is not kept any more; -EBUSY, -EFBIG as for STORE_SUBMIT. FORGET: 0;
