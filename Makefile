@@ -86,7 +86,7 @@ run: all ## build and serve on http://127.0.0.1:8080 (ARGS="--workers 4 …")
 	@exec $(B)/prong --www www --hints $(ARGS)
 
 # ---- tests ----------------------------------------------------------------------------------------
-UNIT := $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/*/*_test.c))
+UNIT := $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/*/*_test.c tests/unit/*/*/*_test.c))
 TEST_KERNELS := $(patsubst tests/unit/zygote/kernels/%.c,$(B)/test-kernels/%.so,$(wildcard tests/unit/zygote/kernels/*.c))
 ISOLATED_TESTS := $(filter $(B)/tests/kernel/% $(B)/tests/worker/% $(B)/tests/zygote/%,$(UNIT))
 CLIENT_TESTS := $(filter $(B)/tests/cli/%,$(UNIT))

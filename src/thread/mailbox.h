@@ -20,10 +20,13 @@ struct mailbox {
     struct lock lock; /* LOCK_LIMITS: nothing is taken while it is held */
     pthread_cond_t filled;
     struct mail_list waiting;
+    bool taker_sleeps; /* and nobody has woken it yet */
 };
 
 void mailbox_init(struct mailbox *m);
-void mailbox_release(struct mailbox *m); /* must be empty */
+
+/* It must be empty, and every call of mailbox_post must have returned: the taker can have a letter before that. */
+void mailbox_release(struct mailbox *m);
 
 /* From any thread, in any order of locks. The letter is the taker's from now on. */
 void mailbox_post(struct mailbox *m, struct mail *letter);

@@ -25,10 +25,16 @@ int tally_move(struct tally *t, const struct record *record, enum record_state f
 /* `bytes` of a result are kept from now on; negative: no more. */
 void tally_result(struct tally *t, int64_t bytes);
 
+/* While loading: so many ended jobs are there besides, so that nobody has to look at each. */
+void tally_load_ended(struct tally *t, uint64_t count);
+
+/* The engine's thread: with what this transaction has changed. */
+void tally_counts_now(const struct tally *t, struct store_counts *ret);
+
 void tally_commit(struct tally *t);
 void tally_rollback(struct tally *t);
 
 /* Any thread. As of the last commit. */
-void tally_counts(const struct tally *t, struct store_counts *ret);
+void tally_counts(struct tally *t, struct store_counts *ret);
 
 #endif

@@ -1,0 +1,481 @@
+#include "jobs/store/sqlite.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/check.h"
+
+static int read_one(struct query *q, struct row *ret)
+{
+    int rc = query_step(q);
+
+    if (rc <= 0)
+        return rc < 0 ? rc : -ENOENT;
+    return row_read(q, ret);
+}
+
+int sqlite_find_row(struct connection *c, const char *id, struct row *ret)
+{
+    unsigned char packed[ROW_ID_BYTES];
+    QUERY q = query_begin(c, STATEMENT_JOB_BY_ID);
+
+    if (!row_id_pack(id, packed))
+        return -ENOENT;
+    bind_blob(&q, packed, sizeof(packed));
+    return read_one(&q, ret);
+}
+
+int sqlite_save_row(struct sqlite *s, const struct row *row)
+{
+    QUERY q = query_begin(&s->writer, STATEMENT_JOB_SAVE);
+
+    row_bind_changing(&q, row);
+    bind_number(&q, row->record.seq);
+    return query_run(&q);
+}
+
+static int last_attempt(struct sqlite *s, uint64_t seq, unsigned *ret)
+{
+    QUERY q = query_begin(&s->writer, STATEMENT_ATTEMPT_LAST);
+    int rc;
+
+    bind_number(&q, seq);
+    rc = query_step(&q);
+    *ret = rc > 0 ? (unsigned)column_number(&q) : 0;
+    return MIN(rc, 0);
+}
+
+static int trim_attempts(struct sqlite *s, uint64_t seq, unsigned newest)
+{
+    QUERY q = query_begin(&s->writer, STATEMENT_ATTEMPT_TRIM);
+
+    if (newest <= RECORD_ATTEMPTS_MAX)
+        return 0;
+    bind_number(&q, seq);
+    bind_number(&q, newest - RECORD_ATTEMPTS_MAX);
+    return query_run(&q);
+}
+
+int sqlite_add_attempt(struct sqlite *s, uint64_t seq, const struct record_attempt *attempt)
+{
+    QUERY q = query_begin(&s->writer, STATEMENT_ATTEMPT_ADD);
+    struct record_attempt numbered = *attempt;
+    int rc = last_attempt(s, seq, &numbered.number);
+
+    if (rc < 0)
+        return rc;
+    numbered.number++;
+    attempt_bind(&q, seq, &numbered);
+    rc = query_run(&q);
+    return rc < 0 ? rc : trim_attempts(s, seq, numbered.number);
+}
+
+int sqlite_trim_payload(struct sqlite *s, struct row *row)
+{
+    int rc = 0;
+
+    if (row->payload != PAYLOAD_LARGE)
+        return 0;
+    if ((row->files & FILES_INPUT) != 0)
+        rc = files_forget(s->files, FILES_INPUT, row->record.seq);
+    if (rc < 0)
+        return rc;
+    QUERY q = query_begin(&s->writer, STATEMENT_PAYLOAD_TRIM);
+    bind_number(&q, STORE_PARAMS_KEPT_MAX);
+    bind_number(&q, row->record.seq);
+    row->files &= ~(unsigned)FILES_INPUT;
+    row->payload = PAYLOAD_TRIMMED;
+    return query_run(&q);
+}
+
+/* ---- submit ---- */
+
+/* 0: the key is free. Else the rc of the submission. */
+static int find_key(struct sqlite *s, struct store_submit *w)
+{
+    QUERY q = query_begin(&s->writer, STATEMENT_JOB_BY_KEY);
+    struct row row;
+    int rc;
+
+    if (w->key == NULL)
+        return 0;
+    bind_text(&q, w->key);
+    rc = read_one(&q, &row);
+    if (rc < 0)
+        return rc == -ENOENT ? 0 : rc;
+    if (column_number(&q) != w->fingerprint)
+        return -EEXIST;
+    w->record = row.record;
+    return 1;
+}
+
+static struct row new_row(struct sqlite *s, const struct store_submit *w)
+{
+    struct row row = {.record = {.seq = s->meta[META_SEQ] + 1}};
+    struct record *r = &row.record;
+
+    r->id = w->record.id;
+    memcpy(r->kernel, w->record.kernel, sizeof(r->kernel));
+    memcpy(r->client, w->record.client, sizeof(r->client));
+    r->priority = w->record.priority;
+    r->chunks_wanted = w->record.chunks_wanted;
+    r->timeout_us = w->record.timeout_us;
+    r->deadline_us = MIN(w->record.deadline_us, (uint64_t)INT64_MAX);
+    r->attempts_max = w->record.attempts_max;
+    r->created_us = w->record.created_us;
+    r->state = RECORD_QUEUED;
+    r->payload_bytes = strlen(w->params) + w->input_bytes;
+    row.payload = engine_payload_is_large(w) ? PAYLOAD_LARGE : PAYLOAD_SMALL;
+    row.files = w->input_bytes > STORE_FILE_BYTES_MIN ? FILES_INPUT : 0;
+    return row;
+}
+
+static int add_payload(struct sqlite *s, const struct row *row, const struct store_submit *w)
+{
+    QUERY q = query_begin(&s->writer, STATEMENT_PAYLOAD_ADD);
+
+    bind_number(&q, row->record.seq);
+    bind_text(&q, w->params);
+    bind_number(&q, w->input_kind);
+    bind_number(&q, w->input_bytes);
+    if (row->files != 0 || w->input_kind == PRONG_INPUT_NONE)
+        bind_null(&q);
+    else
+        bind_blob(&q, w->input, w->input_bytes);
+    return query_run(&q);
+}
+
+static int add_row(struct sqlite *s, const struct row *row, const struct store_submit *w)
+{
+    unsigned char packed[ROW_ID_BYTES];
+    QUERY q = query_begin(&s->writer, STATEMENT_JOB_ADD);
+
+    CHECK(row_id_pack(row->record.id.text, packed));
+    row_bind_fixed(&q, row, packed);
+    row_bind_changing(&q, row);
+    bind_text(&q, w->key);
+    bind_number(&q, w->fingerprint);
+    return query_run(&q);
+}
+
+static int apply_submit(struct sqlite *s, struct store_submit *w)
+{
+    struct row row = new_row(s, w);
+    int rc = find_key(s, w);
+
+    if (rc == 0)
+        rc = tally_admit(s->tally, row.record.client, row.record.payload_bytes);
+    if (rc != 0)
+        return rc;
+    rc = add_row(s, &row, w);
+    if (rc == 0)
+        rc = add_payload(s, &row, w);
+    if (rc == 0 && row.files != 0)
+        rc = files_write(s->files, FILES_INPUT, row.record.seq, w->input, w->input_bytes);
+    if (rc == 0)
+        rc = tally_move(s->tally, &row.record, RECORD_STATE_COUNT, RECORD_QUEUED);
+    if (rc < 0)
+        return rc;
+    s->meta[META_SEQ] = row.record.seq;
+    w->record = row.record;
+    return 0;
+}
+
+/* ---- claim ---- */
+
+static int promote(struct sqlite *s, enum statement which, uint64_t border_us)
+{
+    QUERY q = query_begin(&s->writer, which);
+
+    bind_number(&q, border_us);
+    bind_number(&q, SQLITE_PROMOTE_MAX);
+    return query_run(&q);
+}
+
+static int next_late(struct sqlite *s, uint64_t now_us, struct row *ret)
+{
+    QUERY q = query_begin(&s->writer, STATEMENT_QUEUE_LATE);
+
+    bind_number(&q, now_us);
+    return read_one(&q, ret);
+}
+
+static int fail_late(struct sqlite *s, struct store_claim *w)
+{
+    struct row row;
+    int rc = 0;
+
+    while (rc == 0 && w->late_count < STORE_CLAIM_MAX) {
+        struct record *r = &row.record;
+        rc = next_late(s, w->write.now_us, &row);
+        if (rc < 0)
+            return rc == -ENOENT ? 0 : rc;
+        r->state = RECORD_FAILED;
+        r->run_at_us = 0;
+        r->finished_us = w->write.now_us;
+        r->end = (struct record_end) {.outcome = JOB_DEADLINE,
+                                      .text = "its deadline passed while it waited"};
+        w->late[w->late_count++] = r->id;
+        rc = sqlite_save_row(s, &row);
+        if (rc == 0)
+            rc = tally_move(s->tally, r, RECORD_QUEUED, RECORD_FAILED);
+    }
+    return rc;
+}
+
+/* All are read before the first is changed, since the change would move the reader's place. */
+static int find_ready(struct sqlite *s, struct store_claim *w)
+{
+    QUERY q = query_begin(&s->writer, STATEMENT_QUEUE_READY);
+    struct row row;
+    int rc = 0;
+
+    bind_number(&q, w->write.now_us);
+    bind_number(&q, MIN(w->want, (unsigned)STORE_CLAIM_MAX));
+    while (rc == 0 && (rc = query_step(&q)) > 0) {
+        rc = row_read(&q, &row);
+        if (rc == 0)
+            w->records[w->count++] = row.record;
+    }
+    return rc;
+}
+
+static int claim_one(struct sqlite *s, struct record *r, uint64_t now_us)
+{
+    QUERY q = query_begin(&s->writer, STATEMENT_QUEUE_CLAIM);
+    int rc;
+
+    r->state = RECORD_RUNNING;
+    r->attempts++;
+    r->lease = MAX(r->lease, s->meta[META_EPOCH] << 32) + 1;
+    r->started_us = now_us;
+    r->end = (struct record_end) {.outcome = JOB_PENDING};
+    bind_number(&q, r->attempts);
+    bind_number(&q, r->lease);
+    bind_number(&q, r->started_us);
+    bind_number(&q, r->seq);
+    rc = query_run(&q);
+    return rc < 0 ? rc : tally_move(s->tally, r, RECORD_QUEUED, RECORD_RUNNING);
+}
+
+static int find_next(struct sqlite *s, enum statement which, uint64_t *next_us)
+{
+    QUERY q = query_begin(&s->writer, which);
+    int rc = query_step(&q);
+    uint64_t due_us = rc > 0 ? column_number(&q) : 0;
+
+    if (rc > 0 && (*next_us == 0 || due_us < *next_us))
+        *next_us = due_us;
+    return MIN(rc, 0);
+}
+
+static int apply_claim(struct sqlite *s, struct store_claim *w)
+{
+    uint64_t now_us = w->write.now_us;
+    int rc = promote(s, STATEMENT_QUEUE_PROMOTE_DUE, now_us);
+
+    w->count = w->late_count = 0;
+    w->next_us = 0;
+    if (rc == 0)
+        rc = promote(s, STATEMENT_QUEUE_PROMOTE_FAR, now_us + SQLITE_RUN_AT_AHEAD_US);
+    if (rc == 0)
+        rc = fail_late(s, w);
+    if (rc == 0 && w->want > 0)
+        rc = find_ready(s, w);
+    for (unsigned i = 0; i < w->count && rc == 0; i++)
+        rc = claim_one(s, &w->records[i], now_us);
+    if (rc == 0)
+        rc = find_next(s, STATEMENT_QUEUE_NEXT_DUE, &w->next_us);
+    if (rc == 0)
+        rc = find_next(s, STATEMENT_QUEUE_NEXT_LATE, &w->next_us);
+    return rc;
+}
+
+/* ---- end ---- */
+
+static int add_result(struct sqlite *s, struct row *row, const struct store_end *w)
+{
+    bool is_file = w->result_bytes > STORE_FILE_BYTES_MIN;
+    QUERY q = query_begin(&s->writer, STATEMENT_RESULT_ADD);
+    int rc = is_file
+                 ? files_write(s->files, FILES_RESULT, row->record.seq, w->result, w->result_bytes)
+                 : 0;
+
+    if (rc < 0)
+        return rc;
+    bind_number(&q, row->record.seq);
+    if (is_file)
+        bind_null(&q);
+    else
+        bind_blob(&q, w->result, w->result_bytes);
+    row->files |= is_file ? FILES_RESULT : 0;
+    row->record.result = RECORD_RESULT_KEPT;
+    row->record.result_bytes = w->result_bytes;
+    memcpy(row->record.media_type, w->media_type, sizeof(row->record.media_type));
+    return query_run(&q);
+}
+
+static void end_record(struct record *r, const struct store_end *w)
+{
+    r->state = w->state;
+    r->attempts -= !w->counts && r->attempts > 0 ? 1 : 0;
+    r->end = w->attempt.end;
+    r->receipt = w->receipt;
+    if (w->state == RECORD_QUEUED)
+        r->run_at_us = w->run_at_us;
+    else
+        r->finished_us = MAX(w->attempt.finished_us, UINT64_C(1));
+}
+
+static int apply_end(struct sqlite *s, struct store_end *w)
+{
+    struct row row;
+    int rc = sqlite_find_row(&s->writer, w->id.text, &row);
+
+    if (rc == -ENOENT ||
+        (rc == 0 && (row.record.state != RECORD_RUNNING || row.record.lease != w->lease)))
+        return -ESTALE;
+    if (rc < 0)
+        return rc;
+    CHECK(w->state == RECORD_QUEUED || record_has_ended(w->state));
+    end_record(&row.record, w);
+    w->seq = row.record.seq;
+    rc = sqlite_add_attempt(s, row.record.seq, &w->attempt);
+    if (rc == 0 && w->state == RECORD_SUCCEEDED)
+        rc = add_result(s, &row, w);
+    if (rc == 0 && (w->state == RECORD_SUCCEEDED || w->state == RECORD_CANCELLED))
+        rc = sqlite_trim_payload(s, &row);
+    if (rc == 0)
+        rc = sqlite_save_row(s, &row);
+    return rc < 0 ? rc : tally_move(s->tally, &row.record, RECORD_RUNNING, w->state);
+}
+
+/* ---- changes by a client ---- */
+
+static int cut_attempt(struct sqlite *s, const struct record *r, uint64_t now_us)
+{
+    struct record_attempt attempt = {
+        .started_us = r->started_us,
+        .finished_us = now_us,
+        .end = {.outcome = JOB_CANCELLED, .text = "it was cancelled by a client"},
+    };
+    return sqlite_add_attempt(s, r->seq, &attempt);
+}
+
+static int apply_cancel(struct sqlite *s, struct store_change *w)
+{
+    struct row row;
+    struct record *r = &row.record;
+    int rc = sqlite_find_row(&s->writer, w->id.text, &row);
+    enum record_state before;
+
+    if (rc < 0)
+        return rc;
+    before = r->state;
+    w->was_running = before == RECORD_RUNNING;
+    w->record = *r;
+    if (record_has_ended(before))
+        return -EALREADY;
+    if (before == RECORD_RUNNING)
+        rc = cut_attempt(s, r, w->write.now_us);
+    r->state = RECORD_CANCELLED;
+    r->run_at_us = 0;
+    r->finished_us = MAX(w->write.now_us, UINT64_C(1));
+    r->end = (struct record_end) {.outcome = JOB_CANCELLED, .text = "it was cancelled by a client"};
+    if (rc == 0)
+        rc = sqlite_trim_payload(s, &row);
+    if (rc == 0)
+        rc = sqlite_save_row(s, &row);
+    w->record = *r;
+    return rc < 0 ? rc : tally_move(s->tally, r, before, RECORD_CANCELLED);
+}
+
+static int apply_retry(struct sqlite *s, struct store_change *w)
+{
+    struct row row;
+    struct record *r = &row.record;
+    int rc = sqlite_find_row(&s->writer, w->id.text, &row);
+    enum record_state before;
+
+    if (rc < 0)
+        return rc;
+    before = r->state;
+    w->record = *r;
+    if (before != RECORD_DEAD && before != RECORD_FAILED)
+        return -EALREADY;
+    if (row.payload == PAYLOAD_TRIMMED)
+        return -ENODATA;
+    rc = tally_admit(s->tally, r->client, r->payload_bytes);
+    if (rc < 0)
+        return rc == -EDQUOT ? -EBUSY : rc;
+    r->state = RECORD_QUEUED;
+    r->attempts = 0;
+    r->run_at_us = r->finished_us = 0;
+    rc = sqlite_save_row(s, &row);
+    w->record = *r;
+    return rc < 0 ? rc : tally_move(s->tally, r, before, RECORD_QUEUED);
+}
+
+static int apply_forget(struct sqlite *s, struct store_change *w)
+{
+    struct row row;
+    int rc = sqlite_find_row(&s->writer, w->id.text, &row);
+
+    if (rc < 0)
+        return rc;
+    w->record = row.record;
+    return record_has_ended(row.record.state) ? sqlite_remove_row(s, &row) : -EBUSY;
+}
+
+/* ---- the shared state ---- */
+
+static int save_key(struct sqlite *s, const char *key, const char *value, uint64_t version)
+{
+    QUERY q =
+        query_begin(&s->writer, value == NULL ? STATEMENT_STATE_REMOVE : STATEMENT_STATE_SAVE);
+
+    bind_text(&q, key);
+    if (value != NULL) {
+        bind_text(&q, value);
+        bind_number(&q, version);
+    }
+    return query_run(&q);
+}
+
+static int apply_state(struct sqlite *s, struct store_state *w)
+{
+    const char *key, *value;
+    uint64_t version;
+    int rc = 0;
+
+    for (bool rewind = true; rc == 0 && w->next(w, rewind, &key, &value, &version); rewind = false)
+        rc = save_key(s, key, value, version);
+    s->meta[META_STATE_VERSION] = MAX(s->meta[META_STATE_VERSION], w->version);
+    return rc;
+}
+
+int sqlite_apply(struct sqlite *s, struct store_write *w)
+{
+    switch (w->kind) {
+    case STORE_SUBMIT:
+        return apply_submit(s, CONTAINER_OF(w, struct store_submit, write));
+    case STORE_CLAIM:
+        return apply_claim(s, CONTAINER_OF(w, struct store_claim, write));
+    case STORE_END:
+        return apply_end(s, CONTAINER_OF(w, struct store_end, write));
+    case STORE_CANCEL:
+        return apply_cancel(s, CONTAINER_OF(w, struct store_change, write));
+    case STORE_RETRY:
+        return apply_retry(s, CONTAINER_OF(w, struct store_change, write));
+    case STORE_FORGET:
+        return apply_forget(s, CONTAINER_OF(w, struct store_change, write));
+    case STORE_SWEEP:
+        return sqlite_sweep(s, CONTAINER_OF(w, struct store_sweep, write));
+    case STORE_STATE:
+        return apply_state(s, CONTAINER_OF(w, struct store_state, write));
+    case STORE_KIND_COUNT:
+        break;
+    }
+    CHECK(!"a kind of write that there is");
+    return -EINVAL;
+}
