@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <pwd.h>
 #include <sched.h>
 #include <stdbool.h>
 #include <sys/stat.h>
@@ -65,6 +66,38 @@ int places_find(struct places *p, const char **kernels, const char **www, struct
         return err_set(err, -ENOENT, "There is no directory %s: --www names the pages.", *www);
     if (*www == NULL && find(p->www, folder, www_folders))
         *www = p->www;
+    return 0;
+}
+
+static const char *home(void)
+{
+    const char *from_environment = getenv("HOME");
+    const struct passwd *user;
+
+    if (from_environment != NULL && *from_environment != '\0')
+        return from_environment;
+    user = getpwuid(geteuid());
+    return user == NULL ? NULL : user->pw_dir;
+}
+
+int places_find_data(struct places *p, const char **data, struct err *err)
+{
+    const char *service = getenv("STATE_DIRECTORY"), *state = getenv("XDG_STATE_HOME");
+    int n = -1;
+
+    if (*data != NULL)
+        return 0;
+    if (service != NULL && *service != '\0')
+        n = snprintf(p->data, PATH_MAX, "%.*s", (int)strcspn(service, ":"), service);
+    else if (state != NULL && *state == '/')
+        n = snprintf(p->data, PATH_MAX, "%s/prong", state);
+    else if (home() != NULL)
+        n = snprintf(p->data, PATH_MAX, "%s/.local/state/prong", home());
+    if (n <= 0 || n >= PATH_MAX)
+        return err_set(err, -EINVAL,
+                       "There is no place to keep jobs and state in: name one by --data, or use "
+                       "--store memory.");
+    *data = p->data;
     return 0;
 }
 

@@ -9,12 +9,16 @@
 #include "base/err.h"
 
 struct places {
-    char zygote[PATH_MAX], kernels[PATH_MAX], www[PATH_MAX];
+    char zygote[PATH_MAX], kernels[PATH_MAX], www[PATH_MAX], data[PATH_MAX];
 };
 
 /* Finds the zygote beside this executable (as built) or under ../libexec/prong (as installed), and likewise
  * the kernels and the pages unless *kernels and *www name them already. *www may stay NULL. */
 int places_find(struct places *p, const char **kernels, const char **www, struct err *err);
+
+/* Where to keep what must last, unless *data names it already: $STATE_DIRECTORY (its first), $XDG_STATE_HOME/prong or
+ * ~/.local/state/prong. It need not be there yet. */
+int places_find_data(struct places *p, const char **data, struct err *err);
 
 /* Finds prong-client in the same places as the zygote. */
 int places_find_client(char ret[PATH_MAX], struct err *err);

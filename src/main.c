@@ -127,12 +127,48 @@ static int open_access_log(struct prong *p, struct err *err)
     return c->access_log == NULL ? 0 : access_log_new(&p->access_log, c->access_log, format, err);
 }
 
+static int open_store(struct prong *p, struct err *err)
+{
+    struct config *c = &p->config;
+    char engine[PATH_MAX + 16];
+    int rc = 0;
+
+    if (c->store == NULL || strcmp(c->store, "memory") != 0)
+        rc = places_find_data(&p->places, &c->data, err);
+    if (rc < 0)
+        return rc;
+    (void)snprintf(engine, sizeof(engine), "sqlite:%s/prong.db", c->data == NULL ? "" : c->data);
+    return store_open(
+        &p->api.store,
+        &(struct store_config) {.engine = c->store == NULL ? engine : c->store,
+                                .folder = c->data,
+                                .limits = {.queued_max = c->jobs_queue,
+                                           .queued_bytes_max = c->jobs_bytes,
+                                           .results_bytes_max = c->results_max,
+                                           .result_keep_us = c->results_keep_ns / CLOCK_NS_PER_US,
+                                           .records_max = c->jobs_kept,
+                                           .record_keep_us = c->jobs_keep_ns / CLOCK_NS_PER_US}},
+        err);
+}
+
+static int start_durable(struct prong *p, struct err *err)
+{
+    return durable_start(&p->api.durable,
+                         &(struct durable_config) {.sched = p->api.sched,
+                                                   .store = p->api.store,
+                                                   .workers = (unsigned)p->config.workers,
+                                                   .backoff_ns = p->config.job_backoff_ns},
+                         err);
+}
+
 static int start(struct prong *p, struct err *err)
 {
     struct sched_config sched_config = sched_config_of(p);
     struct server_config server_config;
     int rc = open_access_log(p, err);
 
+    if (rc == 0)
+        rc = open_store(p, err);
     if (rc == 0)
         rc = sched_start(&p->api.sched, &sched_config, err);
     if (rc < 0)
@@ -141,6 +177,9 @@ static int start(struct prong *p, struct err *err)
     if (rc < 0)
         return err_set(err, rc, "No worker was ready within %d s; what the zygote said is above.",
                        READY_S);
+    rc = start_durable(p, err);
+    if (rc < 0)
+        return rc;
     server_config = server_config_of(p);
     return server_start(&p->server, &server_config, err);
 }
@@ -230,6 +269,8 @@ static void stop(struct prong *p)
 
     if (p->server != NULL)
         server_drain(p->server, deadline_ns);
+    if (p->api.durable != NULL)
+        durable_drain(p->api.durable);
     if (p->api.sched != NULL) {
         sched_drain(p->api.sched);
         left = sched_wait_idle(p->api.sched, deadline_ns);
@@ -237,6 +278,8 @@ static void stop(struct prong *p)
             log_warning("%zu requests were not done in time and are cancelled", left);
         sched_stop(p->api.sched);
     }
+    if (p->api.durable != NULL)
+        durable_stop(p->api.durable);
     if (p->server != NULL) {
         deadline_ns = clock_now_ns() + ANSWER_S * CLOCK_NS_PER_S;
         left = server_wait_parked(p->server, deadline_ns);
@@ -245,6 +288,8 @@ static void stop(struct prong *p)
         p->server = server_stop(p->server);
     }
     p->access_log = access_log_free(p->access_log);
+    p->api.durable = durable_free(p->api.durable);
+    p->api.store = store_close(p->api.store);
     p->api.sched = sched_free(p->api.sched);
     p->api.kv = kv_free(p->api.kv);
 }
@@ -319,7 +364,9 @@ static int prepare(struct prong *p, struct err *err)
     p->api = (struct api) {
         .config = {.timeout_ns = p->config.timeout_ns,
                    .json_bytes_max = p->config.json_max,
-                   .raw_bytes_max = p->config.raw_max},
+                   .raw_bytes_max = p->config.raw_max,
+                   .job_timeout_ns = p->config.job_timeout_ns,
+                   .job_attempts = (unsigned)p->config.job_attempts},
         .kv = kv_new((struct kv_limits) {.keys_max = p->config.state_keys,
                                          .bytes_max = p->config.state_max}),
         .started_ns = clock_now_ns(),

@@ -15,6 +15,7 @@ import signal
 import socket
 import ssl
 import subprocess
+import tempfile
 import threading
 import time
 
@@ -138,9 +139,13 @@ def run(*command, timeout=60, **options):
     )
 
 
+_state_home = tempfile.TemporaryDirectory(prefix="prong-state-")  # pylint: disable=consider-using-with
+
+
 def clean_environment(**more):
-    """Ours, without the options that the Makefile or a user has put there."""
-    env = {k: v for k, v in os.environ.items() if not k.startswith("PRONG_")}
+    """Ours, without the options that the Makefile or a user has put there; what must last is kept among the tests' own."""
+    env = {k: v for k, v in os.environ.items() if not k.startswith("PRONG_") and k != "STATE_DIRECTORY"}
+    env["XDG_STATE_HOME"] = _state_home.name
     env.update({k: str(v) for k, v in more.items()})
     return env
 

@@ -136,17 +136,6 @@ static bool no_memory(struct request *r)
     return false;
 }
 
-static void take_params(struct job *job, struct params *params)
-{
-    job->params_bytes = params->encoded.size;
-    job->params = buf_take(&params->encoded);
-    if (params->has_values) {
-        job->input_kind = PRONG_INPUT_VALUES;
-        job->input_bytes = params->value_count * sizeof(double);
-        job->input = job->input_owned = take_ptr(params->values);
-    }
-}
-
 static bool encode(struct request *r, struct compute *c, const struct params_given *given)
 {
     struct params_problem problem;
@@ -156,7 +145,7 @@ static bool encode(struct request *r, struct compute *c, const struct params_giv
     params_init(&params);
     rc = params_encode(&params, c->kernel->about, given, c->body_kind == COMPUTE_RAW, &problem);
     if (rc == 0)
-        take_params(c->job, &params);
+        job_take_params(c->job, &params);
     params_release(&params);
     if (rc == -EINVAL)
         return bad_parameter(r, &problem);

@@ -34,14 +34,24 @@ struct durable_config {
 };
 
 struct durable;
+struct live;
+
+/* What the "jobs" thread is sent. */
+struct durable_letter {
+    struct mail mail;
+    int kind;
+};
 
 int durable_start(struct durable **ret, const struct durable_config *config, struct err *err);
 
 /* No job is claimed any more, and everybody who watches is told so and let go. What runs goes on. */
 void durable_drain(struct durable *d);
 
-/* After sched_stop: what was cut off is queued again. Returns when the store has kept all of it, or has failed to. */
+/* After sched_stop: what was cut off is queued again. Returns when the store has kept all of it, or has failed to. The
+ * thread stays, for who asks to watch and is told that the server ends. */
 void durable_stop(struct durable *d);
+
+/* Ends the thread. Nobody may watch or change anything any more. */
 struct durable *durable_free(struct durable *d);
 
 /* The wall clock, but for jumps of it since the server started: for the times of jobs. */
@@ -50,8 +60,8 @@ uint64_t durable_now_us(const struct durable *d);
 /* ---- changes, from any thread ---- */
 
 /* What the store's write of that name needs is the caller's to fill, but for the mail, kind, rc, done and owner
- * of the write, and now_us; `done` is called on the store's thread. The same errors as store_post: `done` is not
- * called then. */
+ * of the write, and now_us; `done` is called on the store's thread (submissions) or on "jobs" (changes), with store.write.rc.
+ * 0: it will be. The same errors as store_post, and -ECANCELED when the server is ending: it will not be. */
 struct durable_submit {
     struct store_submit store;
     void (*done)(struct durable_submit *s);
@@ -64,7 +74,8 @@ struct durable_change {
     struct store_change store; /* `id` is the caller's to fill */
     void (*done)(struct durable_change *c);
     void *owner;
-    struct durable *durable;
+    struct durable *durable; /* what follows is set by durable_cancel and the like */
+    struct durable_letter letter;
 };
 int durable_cancel(struct durable *d, struct durable_change *c);
 int durable_retry(struct durable *d, struct durable_change *c);
@@ -93,7 +104,6 @@ struct durable_event {
 
 /* The caller's; it must live until the last event has been told. */
 struct durable_watch {
-    struct mail mail;
     struct id job;
     uint64_t deadline_ns; /* monotonic; CLOCK_NEVER */
     bool wants_all;       /* false: only the last event */
@@ -101,7 +111,9 @@ struct durable_watch {
     /* On the "jobs" thread, which it must not hold up. False: let me go, and this was the last event. */
     bool (*tell)(struct durable_watch *w, const struct durable_event *e);
     void *owner;
-    /* what follows is the watched one's */
+    /* what follows is the "jobs" thread's */
+    struct durable_letter letter;
+    struct live *live;
     TAILQ_ENTRY(durable_watch) link;
     struct heap_node timer;
 };

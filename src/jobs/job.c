@@ -21,6 +21,17 @@ struct job *job_new(const struct kernel *kernel, struct id id)
     return job;
 }
 
+void job_take_params(struct job *job, struct params *params)
+{
+    job->params_bytes = params->encoded.size;
+    job->params = buf_take(&params->encoded);
+    if (params->has_values) {
+        job->input_kind = PRONG_INPUT_VALUES;
+        job->input_bytes = params->value_count * sizeof(double);
+        job->input = job->input_owned = take_ptr(params->values);
+    }
+}
+
 struct job *job_free(struct job *job)
 {
     if (job == NULL)

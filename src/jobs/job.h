@@ -12,6 +12,7 @@
 
 #include "base/id.h"
 #include "jobs/catalog.h"
+#include "jobs/params.h"
 
 struct slab;
 struct run;
@@ -94,6 +95,9 @@ struct job {
 
 /* The rest zero. NULL when out of memory. */
 struct job *job_new(const struct kernel *kernel, struct id id);
+
+/* Moves what params_encode has made into the job. job->params is NULL when there was no memory. */
+void job_take_params(struct job *job, struct params *params);
 
 /* Frees what it owns, except the slab's hold, which the caller lets go first. */
 struct job *job_free(struct job *job);

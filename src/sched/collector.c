@@ -38,9 +38,7 @@ static void watch_clients(struct sched *s, uint64_t now_ns)
     }
 }
 
-/* How far a run is: what has been answered, and what the pages of its workers say. */
-static bool progress_of(struct sched *s, const struct run *run, uint64_t *ret_done,
-                        uint64_t *ret_total)
+bool run_progress(struct sched *s, const struct run *run, uint64_t *ret_done, uint64_t *ret_total)
 {
     const struct task *t;
     uint64_t done, total;
@@ -64,7 +62,7 @@ static void tell_progress(struct sched *s)
 
     TAILQ_FOREACH (run, &s->runs, link) {
         struct news news = {.kind = NEWS_PROGRESS};
-        if (run->job->progress != NULL && progress_of(s, run, &news.done, &news.total))
+        if (run->job->progress != NULL && run_progress(s, run, &news.done, &news.total))
             run_news(s, run->job, news);
     }
 }

@@ -186,6 +186,8 @@ uint64_t run_fingerprint(struct sched *s, const struct job *job);
 void run_news(struct sched *s, struct job *job, struct news news);
 
 /* collector.c */
+/* How far a run is: what has been answered, and what the pages of its workers say. False when nobody knows. */
+bool run_progress(struct sched *s, const struct run *run, uint64_t *ret_done, uint64_t *ret_total);
 void *collector_run(void *arg);
 
 #endif

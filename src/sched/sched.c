@@ -256,7 +256,7 @@ static int admit(struct sched *s, struct job *job, uint64_t fingerprint)
     rc = check_kernel(s, job, now_ns);
     if (rc < 0)
         return rc;
-    if (fingerprint != 0 &&
+    if (fingerprint != 0 && !job->counts_deaths &&
         retry_poison_has(&s->poison, &s->config.retry, fingerprint, now_ns, &left_ns))
         return refuse(job, JOB_REFUSAL_POISON, (left_ns + CLOCK_NS_PER_S - 1) / CLOCK_NS_PER_S);
     return check_room(s, job, now_ns);
@@ -326,6 +326,23 @@ void sched_cancel(struct sched *s, struct id id)
     lock_drop(&s->lock);
     if (run != NULL)
         sched_wake(s);
+}
+
+int sched_progress(struct sched *s, const char *id, uint64_t *ret_done, uint64_t *ret_total)
+{
+    uint64_t done, total;
+    const struct run *run;
+
+    LOCKED(&s->lock);
+    run = sched_find_run(s, id);
+    if (run == NULL)
+        return -ESRCH;
+    *ret_done = *ret_total = 0;
+    if (run_progress(s, run, &done, &total)) {
+        *ret_done = done;
+        *ret_total = total;
+    }
+    return 0;
 }
 
 int sched_kill_worker(struct sched *s, int pid)

@@ -131,7 +131,7 @@ struct store_end {
     struct id id;
     uint64_t lease;
     enum record_state state;
-    bool counts; /* false: the attempt is recorded, but not counted */
+    bool counts; /* false: the attempt is not counted; nor even recorded when it never began (JOB_REFUSED) */
     uint64_t run_at_us;
     struct record_attempt attempt; /* but for its number, which the store gives */
     struct job_receipt receipt;

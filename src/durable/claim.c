@@ -1,0 +1,65 @@
+#include "base/log.h"
+#include "durable/internal.h"
+
+enum { TROUBLE_RETRY_MS = 1000 };
+
+/* How many jobs the scheduler should have: always one ahead, and of short ones as many as keep the workers busy while
+ * the next are being claimed. Not more, so that order and cancelling stay the store's. */
+static size_t wanted(const struct durable *d)
+{
+    double ahead_ns = (double)DURABLE_AHEAD_MS * (double)CLOCK_NS_PER_MS * d->config.workers;
+    size_t least = d->config.workers + 1;
+
+    if (d->run_ns <= 0 || ahead_ns / d->run_ns < (double)least)
+        return MIN(least, (size_t)DURABLE_RUNNING_MAX);
+    return (size_t)MIN(ahead_ns / d->run_ns, (double)DURABLE_RUNNING_MAX);
+}
+
+static void claim_written(struct store_write *w)
+{
+    struct durable *d = w->owner;
+
+    durable_post(d, &d->claimed, LETTER_CLAIMED);
+}
+
+void claim_more(struct durable *d, uint64_t now_ns)
+{
+    size_t want = wanted(d);
+
+    if (d->is_claiming || atomic_load(&d->is_draining) || d->running >= want ||
+        (!d->may_have_more && now_ns < d->claim_at_ns))
+        return;
+    d->may_have_more = false;
+    d->claim_at_ns = CLOCK_NEVER;
+    d->claim =
+        (struct store_claim) {.write = {.kind = STORE_CLAIM,
+                                        .done = claim_written,
+                                        .owner = d,
+                                        .now_us = durable_now_us(d)},
+                              .want = (unsigned)MIN(want - d->running, (size_t)STORE_CLAIM_MAX),
+                              .records = d->claim_records};
+    if (store_post(d->config.store, &d->claim.write) < 0)
+        d->claim_at_ns = now_ns + TROUBLE_RETRY_MS * CLOCK_NS_PER_MS;
+    else
+        d->is_claiming = true;
+}
+
+void claim_done(struct durable *d)
+{
+    struct store_claim *c = &d->claim;
+    uint64_t due_ns;
+
+    d->is_claiming = false;
+    if (c->write.rc < 0) {
+        due_ns = clock_now_ns() + TROUBLE_RETRY_MS * CLOCK_NS_PER_MS;
+        d->claim_at_ns = MIN(d->claim_at_ns, due_ns);
+        return;
+    }
+    if (c->count == c->want || c->late_count == STORE_CLAIM_MAX)
+        d->may_have_more = true;
+    durable_due(d, c->next_us);
+    for (unsigned i = 0; i < c->late_count; i++)
+        watch_tell_stored(d, c->late[i].text);
+    for (unsigned i = 0; i < c->count; i++)
+        run_start(d, &c->records[i]);
+}
