@@ -140,7 +140,7 @@ static void take_letter(struct durable *d, struct durable_letter *letter)
         watch_end_all(d, DURABLE_DRAINING);
         break;
     case LETTER_WATCH:
-        watch_add(d, CONTAINER_OF(letter, struct durable_watch, letter));
+        watch_begin(d, CONTAINER_OF(letter, struct durable_watch, letter));
         break;
     case LETTER_CHANGED:
         take_change(d, CONTAINER_OF(letter, struct durable_change, letter));

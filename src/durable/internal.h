@@ -109,7 +109,7 @@ void live_put(struct live *l);          /* frees it when it neither runs nor is 
 void live_stop_running(struct live *l); /* forgets what only a running job has */
 
 /* watch.c: telling. */
-void watch_add(struct durable *d, struct durable_watch *w);
+void watch_begin(struct durable *d, struct durable_watch *w);
 void watch_tell_state(struct live *l,
                       const struct record *record); /* the last event when it has ended */
 void watch_tell_stored(struct durable *d,

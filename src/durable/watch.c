@@ -113,7 +113,7 @@ static void welcome(struct live *l, struct durable_watch *w, const struct record
         tell_past(l, w);
 }
 
-void watch_add(struct durable *d, struct durable_watch *w)
+void watch_begin(struct durable *d, struct durable_watch *w)
 {
     struct record record;
     struct live *l;
