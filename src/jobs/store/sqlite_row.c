@@ -30,7 +30,7 @@ bool row_id_pack(const char *text, unsigned char out[ROW_ID_BYTES])
 
 static struct id id_unpack(const unsigned char *packed)
 {
-    struct id id;
+    struct id id = {.text = ""};
     char *out = id.text;
 
     for (size_t i = 0; i < ROW_ID_BYTES; i++) {
@@ -39,7 +39,6 @@ static struct id id_unpack(const unsigned char *packed)
         *out++ = "0123456789abcdef"[packed[i] >> 4];
         *out++ = "0123456789abcdef"[packed[i] & 15];
     }
-    *out = '\0';
     return id;
 }
 

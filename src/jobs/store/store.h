@@ -172,8 +172,8 @@ struct store_sweep {
  * share it. */
 struct store_state {
     struct store_write write;
-    /* On the store's thread, within the transaction: the next row, or false. `value` NULL: the key is deleted. Texts
-     * stay until `done`. A batch that failed is asked from the start again: `rewind` is true for the first row. */
+    /* On the store's thread, within the transaction, perhaps with LOCK_STORE held, so it must not read the store: the
+     * next row, or false. `value` NULL: the key is deleted. Texts stay until `done`. A batch that failed is asked from the start again: `rewind` is true for the first row. */
     bool (*next)(struct store_state *w, bool rewind, const char **ret_key, const char **ret_value,
                  uint64_t *ret_version);
     uint64_t
