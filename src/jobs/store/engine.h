@@ -12,6 +12,8 @@
 #ifndef JOBS_STORE_ENGINE_H
 #define JOBS_STORE_ENGINE_H
 
+#include <string.h>
+
 #include "jobs/store/store.h"
 
 struct engine {
@@ -41,5 +43,20 @@ struct engine {
 };
 
 extern const struct engine engine_memory, engine_sqlite;
+
+/* Whether something of this payload goes when the job does not need it any more: all of its input, and parameters
+ * above STORE_PARAMS_KEPT_MAX. */
+static inline bool engine_payload_is_large(const struct store_submit *w)
+{
+    size_t params_bytes = strlen(w->params);
+    bool has_input = w->input_kind != PRONG_INPUT_NONE;
+
+    return params_bytes > STORE_PARAMS_KEPT_MAX ||
+           (has_input && params_bytes + w->input_bytes > STORE_PAYLOAD_SMALL_MAX);
+}
+
+/* store_open over this engine, whatever the configuration names. */
+int store_open_engine(struct store **ret, const struct engine *engine,
+                      const struct store_config *config, struct err *err);
 
 #endif

@@ -19,8 +19,6 @@
 enum {
     SQLITE_READERS_MAX = 8,          /* connections that read; more threads than these wait */
     SQLITE_CHECKPOINT_PAGES = 4000,  /* so much more in the log, and it is brought home */
-    SQLITE_SMALL_BYTES_MAX = 4096,   /* payloads that stay for as long as the record */
-    SQLITE_PARAMS_BYTES_MAX = 65536, /* parameters that stay readable as long */
     SQLITE_PROMOTE_MAX = 1024,       /* jobs whose time to run has come, in one claim */
     SQLITE_BUSY_MS = 5000,           /* for another program that reads or copies the database */
     SQLITE_IDLE_BUSY_MS = 50,        /* for readers that hold the log open */

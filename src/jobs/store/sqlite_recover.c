@@ -79,7 +79,7 @@ int sqlite_recover(struct sqlite *s)
         cut_off++;
     }
     if (rc == 0 && cut_off > 0)
-        log_info("%u jobs ran when the server ended, and are queued again", cut_off);
+        log_info("jobs that ran when the server ended, and are queued again: %u", cut_off);
     return rc;
 }
 
@@ -99,6 +99,6 @@ int sqlite_sweep_files(struct sqlite *s)
     int gone = files_sweep(s->files, is_known, s);
 
     if (gone > 0)
-        log_info("%d files of jobs that are not known any more were removed", gone);
+        log_info("files that no job knows any more, and that were removed: %d", gone);
     return gone;
 }

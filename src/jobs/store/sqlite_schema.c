@@ -174,7 +174,7 @@ static int set_up(struct sqlite *s, struct err *err)
 
 int sqlite_schema_open(struct sqlite *s, struct err *err)
 {
-    int64_t version;
+    int64_t version = 0;
     int rc = check_owner(s, &version, err);
 
     if (rc == 0)

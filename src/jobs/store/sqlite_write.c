@@ -81,7 +81,7 @@ int sqlite_trim_payload(struct sqlite *s, struct row *row)
     if (rc < 0)
         return rc;
     QUERY q = query_begin(&s->writer, STATEMENT_PAYLOAD_TRIM);
-    bind_number(&q, SQLITE_PARAMS_BYTES_MAX);
+    bind_number(&q, STORE_PARAMS_KEPT_MAX);
     bind_number(&q, row->record.seq);
     row->files &= ~(unsigned)FILES_INPUT;
     row->payload = PAYLOAD_TRIMMED;
@@ -125,7 +125,7 @@ static struct row new_row(struct sqlite *s, const struct store_submit *w)
     r->created_us = w->record.created_us;
     r->state = RECORD_QUEUED;
     r->payload_bytes = strlen(w->params) + w->input_bytes;
-    row.payload = r->payload_bytes > SQLITE_SMALL_BYTES_MAX ? PAYLOAD_LARGE : PAYLOAD_SMALL;
+    row.payload = engine_payload_is_large(w) ? PAYLOAD_LARGE : PAYLOAD_SMALL;
     row.files = w->input_bytes > STORE_FILE_BYTES_MIN ? FILES_INPUT : 0;
     return row;
 }

@@ -24,6 +24,9 @@ enum {
     STORE_LIST_MAX = 1000,          /* records in one page */
     STORE_SWEEP_MAX = 256,          /* records and results that go in one sweep */
     STORE_FILE_BYTES_MIN = 1 << 20, /* what is larger is kept in a file of its own */
+    STORE_PAYLOAD_SMALL_MAX =
+        4096, /* bytes of parameters and input that stay as long as the record */
+    STORE_PARAMS_KEPT_MAX = 65536, /* bytes of parameters that do, whatever the input */
 };
 
 struct store_limits {
@@ -54,6 +57,17 @@ struct store *store_close(struct store *s);
 /* NULL while it can write. Else one sentence: after a failed sync nobody knows what is on the disk, so the store writes
  * no more until the server is started anew. Any thread. */
 const char *store_broken(struct store *s);
+
+/* For graphs: how the writer fares. Any thread. */
+struct store_status {
+    uint64_t commits;       /* transactions that were kept */
+    uint64_t writes;        /* kept or refused by them */
+    uint64_t failures;      /* writes that the store had trouble with */
+    uint64_t commit_ns;     /* all commits together */
+    uint64_t commit_max_ns; /* the longest */
+    uint64_t pending;       /* writes that wait or are being written */
+};
+void store_status(struct store *s, struct store_status *ret);
 
 /* ---- writes ---- */
 
@@ -137,11 +151,12 @@ struct store_change {
     bool was_running;     /* out, CANCEL */
 };
 
-/* Removes at most STORE_SWEEP_MAX results and records that are too old or too many, the oldest first. A payload goes with the
- * result; that of a dead or failed job stays for result_keep_us, so that it can be retried. */
+/* Removes at most STORE_SWEEP_MAX records, results and payloads that are too old or too many, in this order, the oldest
+ * first. What is too large of a payload goes when its job has succeeded or was cancelled; that of a dead or failed job stays
+ * for result_keep_us, so that it can be retried. */
 struct store_sweep {
     struct store_write write;
-    unsigned removed; /* results and records */
+    unsigned removed; /* records, results and payloads */
 };
 
 /* The shared state asks for the write and says what to write only when its turn comes, so that all changes up to then
@@ -156,10 +171,10 @@ struct store_state {
         version; /* the newest that was given to any key, deleted ones too; set before next says false */
 };
 
-/* From any thread. 0: `done` will be called. -EBUSY: a submission, and too many writes wait; -ESHUTDOWN: broken. */
+/* From any thread, `done` of another write too. 0: `done` will be called. -EBUSY: a submission, and too many writes wait; -ESHUTDOWN: broken. */
 int store_post(struct store *s, struct store_write *w);
 
-/* ---- reads, from any thread ---- */
+/* ---- reads, from any thread that holds no lock from LOCK_STORE upwards ---- */
 
 /* -ENOENT. Like all reads: -EIO, -ENOMEM. */
 int store_find(struct store *s, const char *id, struct record *ret);

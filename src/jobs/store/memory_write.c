@@ -1,0 +1,345 @@
+#include "jobs/store/memory.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/check.h"
+
+/* There is no other server before or after this one. */
+#define EPOCH UINT64_C(1)
+
+/* ---- submit ---- */
+
+static struct record new_record(const struct memory *m, const struct store_submit *w)
+{
+    return (struct record) {
+        .seq = m->seq + 1,
+        .id = w->record.id,
+        .state = RECORD_QUEUED,
+        .priority = w->record.priority,
+        .chunks_wanted = w->record.chunks_wanted,
+        .timeout_us = w->record.timeout_us,
+        .deadline_us = w->record.deadline_us,
+        .payload_bytes = strlen(w->params) + w->input_bytes,
+        .attempts_max = w->record.attempts_max,
+        .created_us = w->record.created_us,
+    };
+}
+
+static int set_key(struct memory *m, struct entry *entry, const struct store_submit *w)
+{
+    entry->fingerprint = w->fingerprint;
+    if (w->key == NULL)
+        return 0;
+    entry->key = strdup(w->key);
+    return entry->key == NULL ? -ENOMEM : table_set(m->keys, entry->key, entry);
+}
+
+static int set_payload(struct memory *m, struct entry *entry, const struct store_submit *w)
+{
+    struct blob *params = blob_new(w->params, strlen(w->params));
+    bool has_input = w->input_kind != PRONG_INPUT_NONE;
+    struct blob *input = has_input ? blob_new(w->input, w->input_bytes) : NULL;
+
+    entry->input_kind = w->input_kind;
+    entry->is_large = engine_payload_is_large(w);
+    entry_set_blob(m, entry, BLOB_PARAMS, params);
+    entry_set_blob(m, entry, BLOB_INPUT, input);
+    entry_set_whole(m, entry, true);
+    return params == NULL || (has_input && input == NULL) ? -ENOMEM : 0;
+}
+
+static int add_job(struct memory *m, struct store_submit *w, struct record *r)
+{
+    struct entry *entry = entry_add(m, &w->record.id, w->record.kernel);
+    int rc = entry == NULL ? -ENOMEM : set_key(m, entry, w);
+
+    if (rc == 0)
+        rc = set_payload(m, entry, w);
+    if (rc == 0)
+        rc = entry_save(m, entry, r);
+    if (rc == 0)
+        w->record = *r;
+    return rc;
+}
+
+static int apply_submit(struct memory *m, struct store_submit *w)
+{
+    const struct entry *same = w->key == NULL ? NULL : table_get(m->keys, w->key);
+    struct record r;
+    int rc;
+
+    if (same != NULL && same->fingerprint != w->fingerprint)
+        return -EEXIST;
+    if (same != NULL) {
+        entry_read(same, &w->record);
+        return 1;
+    }
+    r = new_record(m, w);
+    memcpy(r.kernel, w->record.kernel, sizeof(r.kernel));
+    memcpy(r.client, w->record.client, sizeof(r.client));
+    rc = tally_admit(m->tally, r.client, r.payload_bytes);
+    return rc < 0 ? rc : add_job(m, w, &r);
+}
+
+/* ---- claim ---- */
+
+static int promote_due(struct memory *m, uint64_t now_us)
+{
+    struct record r;
+    struct entry *entry;
+    int rc = 0;
+
+    while (rc == 0 && (entry = entry_first(m, BY_RUN_AT)) != NULL &&
+           entry->nodes[BY_RUN_AT].key.major <= now_us) {
+        entry_read(entry, &r);
+        r.run_at_us = 0;
+        rc = entry_save(m, entry, &r);
+    }
+    return rc;
+}
+
+static int fail_late(struct memory *m, struct store_claim *w)
+{
+    uint64_t now_us = w->write.now_us;
+    struct record r;
+    struct entry *entry;
+    int rc = 0;
+
+    while (rc == 0 && w->late_count < STORE_CLAIM_MAX &&
+           (entry = entry_first(m, BY_DEADLINE)) != NULL &&
+           entry->nodes[BY_DEADLINE].key.major <= now_us) {
+        entry_read(entry, &r);
+        r.state = RECORD_FAILED;
+        r.run_at_us = 0;
+        r.finished_us = now_us;
+        r.end = (struct record_end) {.outcome = JOB_DEADLINE,
+                                     .text = "its deadline passed while it waited"};
+        w->late[w->late_count++] = r.id;
+        rc = entry_save(m, entry, &r);
+    }
+    return rc;
+}
+
+static int claim_one(struct memory *m, struct entry *entry, struct store_claim *w)
+{
+    struct record *r = &w->records[w->count++];
+
+    entry_read(entry, r);
+    r->state = RECORD_RUNNING;
+    r->attempts++;
+    r->lease = MAX(r->lease, EPOCH << 32) + 1;
+    r->started_us = w->write.now_us;
+    r->end = (struct record_end) {.outcome = JOB_PENDING};
+    return entry_save(m, entry, r);
+}
+
+/* More than STORE_CLAIM_MAX may be late: what is left of them is passed over. */
+static int claim_ready(struct memory *m, struct store_claim *w)
+{
+    unsigned want = MIN(w->want, (unsigned)STORE_CLAIM_MAX);
+    struct entry *entry = entry_first(m, BY_PRIORITY);
+    int rc = 0;
+
+    while (rc == 0 && entry != NULL && w->count < want) {
+        const struct order_node *deadline = &entry->nodes[BY_DEADLINE];
+        struct order_key next = entry->nodes[BY_PRIORITY].key;
+        if (deadline->count == 0 || deadline->key.major > w->write.now_us)
+            rc = claim_one(m, entry, w);
+        next.minor++;
+        entry = entry_from(m, BY_PRIORITY, next);
+    }
+    return rc;
+}
+
+static void find_next(const struct memory *m, enum memory_order which, uint64_t *next_us)
+{
+    const struct entry *entry = entry_first(m, which);
+    uint64_t due_us = entry == NULL ? 0 : entry->nodes[which].key.major;
+
+    if (entry != NULL && (*next_us == 0 || due_us < *next_us))
+        *next_us = due_us;
+}
+
+static int apply_claim(struct memory *m, struct store_claim *w)
+{
+    int rc = promote_due(m, w->write.now_us);
+
+    w->count = w->late_count = 0;
+    w->next_us = 0;
+    if (rc == 0)
+        rc = fail_late(m, w);
+    if (rc == 0)
+        rc = claim_ready(m, w);
+    find_next(m, BY_RUN_AT, &w->next_us);
+    find_next(m, BY_DEADLINE, &w->next_us);
+    return rc;
+}
+
+/* ---- end ---- */
+
+static int set_result(struct memory *m, struct entry *entry, struct record *r,
+                      const struct store_end *w)
+{
+    struct blob *result = blob_new(w->result, w->result_bytes);
+
+    if (result == NULL)
+        return -ENOMEM;
+    entry_set_blob(m, entry, BLOB_RESULT, result);
+    r->result = RECORD_RESULT_KEPT;
+    r->result_bytes = w->result_bytes;
+    memcpy(r->media_type, w->media_type, sizeof(r->media_type));
+    return 0;
+}
+
+static void end_record(struct record *r, const struct store_end *w)
+{
+    r->state = w->state;
+    r->attempts -= !w->counts && r->attempts > 0 ? 1 : 0;
+    r->end = w->attempt.end;
+    r->receipt = w->receipt;
+    if (w->state == RECORD_QUEUED)
+        r->run_at_us = w->run_at_us;
+    else
+        r->finished_us = MAX(w->attempt.finished_us, UINT64_C(1));
+}
+
+static int apply_end(struct memory *m, struct store_end *w)
+{
+    struct entry *entry = entry_by_id(m, w->id.text);
+    struct record r;
+    int rc;
+
+    if (entry == NULL)
+        return -ESTALE;
+    entry_read(entry, &r);
+    if (r.state != RECORD_RUNNING || r.lease != w->lease)
+        return -ESTALE;
+    CHECK(w->state == RECORD_QUEUED || record_has_ended(w->state));
+    end_record(&r, w);
+    w->seq = r.seq;
+    rc = entry_add_attempt(m, entry, &w->attempt);
+    if (rc == 0 && w->state == RECORD_SUCCEEDED)
+        rc = set_result(m, entry, &r, w);
+    if (w->state == RECORD_SUCCEEDED || w->state == RECORD_CANCELLED)
+        memory_trim_payload(m, entry);
+    return rc < 0 ? rc : entry_save(m, entry, &r);
+}
+
+/* ---- changes by a client ---- */
+
+static int apply_cancel(struct memory *m, struct entry *entry, struct store_change *w)
+{
+    struct record *r = &w->record;
+    struct record_attempt attempt = {
+        .started_us = r->started_us,
+        .finished_us = w->write.now_us,
+        .end = {.outcome = JOB_CANCELLED, .text = "it was cancelled by a client"},
+    };
+
+    w->was_running = r->state == RECORD_RUNNING;
+    if (record_has_ended(r->state))
+        return -EALREADY;
+    if (w->was_running && entry_add_attempt(m, entry, &attempt) < 0)
+        return -ENOMEM;
+    r->state = RECORD_CANCELLED;
+    r->run_at_us = 0;
+    r->finished_us = MAX(w->write.now_us, UINT64_C(1));
+    r->end = attempt.end;
+    memory_trim_payload(m, entry);
+    return entry_save(m, entry, r);
+}
+
+static int apply_retry(struct memory *m, struct entry *entry, struct store_change *w)
+{
+    struct record *r = &w->record;
+    int rc;
+
+    if (r->state != RECORD_DEAD && r->state != RECORD_FAILED)
+        return -EALREADY;
+    if (!entry->now.is_whole)
+        return -ENODATA;
+    rc = tally_admit(m->tally, r->client, r->payload_bytes);
+    if (rc < 0)
+        return rc == -EDQUOT ? -EBUSY : rc;
+    r->state = RECORD_QUEUED;
+    r->attempts = 0;
+    r->run_at_us = r->finished_us = 0;
+    return entry_save(m, entry, r);
+}
+
+static int apply_forget(struct memory *m, struct entry *entry, struct store_change *w)
+{
+    return record_has_ended(w->record.state) ? memory_remove(m, entry) : -EBUSY;
+}
+
+static int apply_change(struct memory *m, struct store_change *w,
+                        int (*change)(struct memory *m, struct entry *entry,
+                                      struct store_change *w))
+{
+    struct entry *entry = entry_by_id(m, w->id.text);
+
+    if (entry == NULL)
+        return -ENOENT;
+    entry_read(entry, &w->record);
+    return change(m, entry, w);
+}
+
+/* ---- the shared state ---- */
+
+static int save_key(struct memory *m, const char *key, const char *text, uint64_t version)
+{
+    size_t bytes = text == NULL ? 0 : strlen(text) + 1;
+    struct memory_value *value;
+    int rc;
+
+    if (text == NULL)
+        return table_set(m->state, key, NULL);
+    value = malloc(sizeof(*value) + bytes);
+    if (value == NULL)
+        return -ENOMEM;
+    value->version = version;
+    memcpy(value->text, text, bytes);
+    rc = table_set(m->state, key, value);
+    if (rc < 0)
+        free(value);
+    return rc;
+}
+
+static int apply_state(struct memory *m, struct store_state *w)
+{
+    const char *key, *value;
+    uint64_t version;
+    int rc = 0;
+
+    for (bool rewind = true; rc == 0 && w->next(w, rewind, &key, &value, &version); rewind = false)
+        rc = save_key(m, key, value, version);
+    m->state_version = MAX(m->state_version, w->version);
+    return rc;
+}
+
+int memory_apply(struct memory *m, struct store_write *w)
+{
+    switch (w->kind) {
+    case STORE_SUBMIT:
+        return apply_submit(m, CONTAINER_OF(w, struct store_submit, write));
+    case STORE_CLAIM:
+        return apply_claim(m, CONTAINER_OF(w, struct store_claim, write));
+    case STORE_END:
+        return apply_end(m, CONTAINER_OF(w, struct store_end, write));
+    case STORE_CANCEL:
+        return apply_change(m, CONTAINER_OF(w, struct store_change, write), apply_cancel);
+    case STORE_RETRY:
+        return apply_change(m, CONTAINER_OF(w, struct store_change, write), apply_retry);
+    case STORE_FORGET:
+        return apply_change(m, CONTAINER_OF(w, struct store_change, write), apply_forget);
+    case STORE_SWEEP:
+        return memory_sweep(m, CONTAINER_OF(w, struct store_sweep, write));
+    case STORE_STATE:
+        return apply_state(m, CONTAINER_OF(w, struct store_state, write));
+    case STORE_KIND_COUNT:
+        break;
+    }
+    CHECK(!"a kind of write that there is");
+    return -EINVAL;
+}
