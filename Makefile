@@ -1,7 +1,8 @@
 # Prong. `make help` lists the targets.
 #
 # Two link sets from one tree: build/$(BUILD)/prong from src/{SERVER}, build/$(BUILD)/prong-zygote from
-# src/{ISOLATED}. base and ipc are compiled once for each, because the sanitizers differ.
+# src/{ISOLATED}. base and ipc are compiled once for each, because the sanitizers differ. prong-client, src/cli, uses
+# some of the server's; it is a program of its own because of what libcurl takes to load.
 
 VERSION := 0.1.0
 Q = $(if $(V),,@echo '  $@';)
@@ -33,12 +34,14 @@ endif
 SERVER_FLAGS   := $(MODE_$(BUILD)) $(if $(filter tsan,$(BUILD)),-fsanitize=thread)
 ISOLATED_FLAGS := $(MODE_$(BUILD))
 KERNEL_FLAGS   := $(filter-out -O1 -O2,$(MODE_$(BUILD))) -O3 -ffp-contract=off -fno-math-errno -fvisibility=hidden
-SERVER_LIBS    := -lmicrohttpd -lgnutls -ljansson -lsqlite3 -lcurl-gnutls -lm -pthread
+SERVER_LIBS    := -lmicrohttpd -lgnutls -ljansson -lsqlite3 -lm -pthread
+CLIENT_LIBS    := -lcurl-gnutls -ljansson -lm -pthread
 ISOLATED_LIBS  := -ldl -lm
 
 objects = $(patsubst src/%.c,$(B)/$(1)/%.o,$(foreach d,$(2),$(wildcard src/$(d)/*.c)))
-SERVER_OBJECTS   := $(call objects,server,$(SERVER)) $(patsubst %,$(B)/server/%.o,config machine healthcheck)
+SERVER_OBJECTS   := $(call objects,server,$(SERVER)) $(patsubst %,$(B)/server/%.o,config machine healthcheck client)
 ISOLATED_OBJECTS := $(filter-out %/zygote/main.o,$(call objects,isolated,$(ISOLATED)))
+CLIENT_OBJECTS   := $(filter-out %/cli/main.o,$(call objects,server,cli))
 WIRE_HEADERS := $(wildcard src/ipc/*.h) include/prong/kernel.h
 BUILD_ID := $(VERSION)-$(BUILD)-$(shell cat $(WIRE_HEADERS) | cksum | cut -d' ' -f1)
 
@@ -47,12 +50,14 @@ BUILD_ID := $(VERSION)-$(BUILD)-$(shell cat $(WIRE_HEADERS) | cksum | cut -d' ' 
 .DEFAULT_GOAL := all
 .SECONDARY:
 
-all: $(B)/prong $(B)/prong-zygote $(KERNELS) ## build the server, the zygote and the kernels
+all: $(B)/prong $(B)/prong-zygote $(B)/prong-client $(KERNELS) ## build the server, the zygote, the client and the kernels
 
 $(B)/prong: $(B)/server/main.o $(B)/libserver.a
 	$(Q)$(CC) $(SERVER_FLAGS) -pie $(LINK) $(LDFLAGS) -o $@ $^ $(SERVER_LIBS)
 $(B)/prong-zygote: $(B)/isolated/zygote/main.o $(B)/libisolated.a
 	$(Q)$(CC) $(ISOLATED_FLAGS) -pie $(LINK) $(LDFLAGS) -o $@ $^ $(ISOLATED_LIBS)
+$(B)/prong-client: $(B)/server/cli/main.o $(CLIENT_OBJECTS) $(B)/libserver.a
+	$(Q)$(CC) $(SERVER_FLAGS) -pie $(LINK) $(LDFLAGS) -o $@ $^ $(CLIENT_LIBS)
 $(B)/libserver.a: $(SERVER_OBJECTS)
 	@rm -f $@
 	$(Q)$(AR) rcs $@ $^
@@ -84,7 +89,8 @@ run: all ## build and serve on http://127.0.0.1:8080 (ARGS="--workers 4 …")
 UNIT := $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/*/*_test.c tests/unit/*/*/*_test.c))
 TEST_KERNELS := $(patsubst tests/unit/zygote/kernels/%.c,$(B)/test-kernels/%.so,$(wildcard tests/unit/zygote/kernels/*.c))
 ISOLATED_TESTS := $(filter $(B)/tests/kernel/% $(B)/tests/worker/% $(B)/tests/zygote/%,$(UNIT))
-SERVER_TESTS := $(filter-out $(ISOLATED_TESTS),$(UNIT))
+CLIENT_TESTS := $(filter $(B)/tests/cli/%,$(UNIT))
+SERVER_TESTS := $(filter-out $(ISOLATED_TESTS) $(CLIENT_TESTS),$(UNIT))
 
 $(B)/test-kernels/%.so: tests/unit/zygote/kernels/%.c | deps
 	@mkdir -p $(@D)
@@ -103,6 +109,10 @@ $(ISOLATED_TESTS): $(B)/tests/%: tests/unit/%.c $(B)/libisolated.a $(B)/libmock.
 $(SERVER_TESTS): $(B)/tests/%: tests/unit/%.c $(B)/libserver.a | deps-check
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(COMMON) $(SERVER_FLAGS) -o $@ $< $(B)/libserver.a -lcmocka $(SERVER_LIBS)
+
+$(CLIENT_TESTS): $(B)/tests/%: tests/unit/%.c $(CLIENT_OBJECTS) $(B)/libserver.a | deps-check
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(COMMON) $(SERVER_FLAGS) -o $@ $< $(CLIENT_OBJECTS) $(B)/libserver.a -lcmocka $(CLIENT_LIBS)
 
 # The fuzzers' harnesses, once over the inputs in the tree.
 REPLAYS := $(patsubst %,$(B)/tests/fuzz/%,gate http)
@@ -151,7 +161,7 @@ install: all ## into $(DESTDIR)$(PREFIX)
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/prong $(DESTDIR)$(PREFIX)/lib/prong/kernels \
 		$(DESTDIR)$(PREFIX)/share/prong $(DESTDIR)$(PREFIX)/include/prong
 	install -m 755 $(B)/prong $(DESTDIR)$(PREFIX)/bin/
-	install -m 755 $(B)/prong-zygote $(DESTDIR)$(PREFIX)/libexec/prong/
+	install -m 755 $(B)/prong-zygote $(B)/prong-client $(DESTDIR)$(PREFIX)/libexec/prong/
 	install -m 644 $(KERNELS) $(DESTDIR)$(PREFIX)/lib/prong/kernels/
 	install -m 644 include/prong/kernel.h $(DESTDIR)$(PREFIX)/include/prong/
 	rm -rf $(DESTDIR)$(PREFIX)/share/prong/www

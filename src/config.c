@@ -228,7 +228,9 @@ void config_help(void)
         "  prong --listen 127.0.0.1:0         on a free port\n"
         "  prong --workers 4 --timeout 10     four workers, ten seconds for each request\n"
         "  prong --listen 0.0.0.0:8080 --token-file token --tls-cert cert.pem --tls-key key.pem\n"
-        "                                     for others, who must bring the token\n");
+        "                                     for others, who must bring the token\n"
+        "  prong jobs --help                  durable jobs of a running server\n"
+        "  prong state --help                 its shared state\n");
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         if (rows[i].group != NULL)
             printf("\n%s:\n", rows[i].group);

@@ -101,6 +101,21 @@ int places_find_data(struct places *p, const char **data, struct err *err)
     return 0;
 }
 
+int places_find_client(char ret[PATH_MAX], struct err *err)
+{
+    static const char *const clients[] = {"prong-client", "../libexec/prong/prong-client", NULL};
+    char folder[PATH_MAX];
+    int rc = own_folder(folder);
+
+    if (rc < 0)
+        return err_set(err, rc, "Cannot find this program's own folder: is /proc mounted?");
+    if (!find(ret, folder, clients))
+        return err_set(err, -ENOENT,
+                       "There is no prong-client beside %s/prong: run make, or make install.",
+                       folder);
+    return 0;
+}
+
 /* cgroup v2's cpu.max is "QUOTA PERIOD" or "max PERIOD"; v1 has two files. 0: no quota. */
 static double quota_v2(void)
 {

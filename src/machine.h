@@ -20,6 +20,9 @@ int places_find(struct places *p, const char **kernels, const char **www, struct
  * ~/.local/state/prong. It need not be there yet. */
 int places_find_data(struct places *p, const char **data, struct err *err);
 
+/* Finds prong-client in the same places as the zygote. */
+int places_find_client(char ret[PATH_MAX], struct err *err);
+
 /* Cores that this process may use: by affinity, and no more than the cgroup's CPU quota, rounded up; at
  * least 1. */
 unsigned machine_cores(void);

@@ -17,6 +17,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/parse.h"
+#include "client.h"
 #include "config.h"
 #include "healthcheck.h"
 #include "http/access_log.h"
@@ -381,8 +382,11 @@ int main(int argc, char **argv)
     static struct prong p;
     struct err err = {""};
     char wants;
-    int rc = config_read(&p.config, argc, argv, &wants, &err);
+    int rc;
 
+    if (argc > 1 && client_is_asked(argv[1]))
+        return client_become(argv);
+    rc = config_read(&p.config, argc, argv, &wants, &err);
     if (rc < 0) {
         fprintf(stderr, "prong: %s\n", err.text);
         return EXIT_USAGE;

@@ -1,12 +1,12 @@
 #include <errno.h>
 
-#include "api/api.h"
+#include "api/state.h"
 #include "base/parse.h"
 #include "jobs/json.h"
 
 enum { PAGE_DEFAULT = 100 };
 
-static void refuse(struct request *r, int rc, const char *key)
+void api_state_refuse(struct request *r, int rc, const char *key)
 {
     switch (rc) {
     case -ENOENT:
@@ -32,6 +32,21 @@ static void refuse(struct request *r, int rc, const char *key)
                         "A key is 1 to %d bytes of UTF-8 without control characters.",
                         KV_KEY_BYTES_MAX);
         return;
+    case -EAGAIN:
+        respond_problem(r, PROBLEM_STORE_FAILED, json_pack("{s:i}", "retry_after", 1),
+                        "Changes before this one could not be kept, so for a moment none is "
+                        "taken; nothing was changed. Send it again.");
+        respond_header(r, "Retry-After", "1");
+        return;
+    case -ESHUTDOWN:
+        respond_problem(r, PROBLEM_STORE_FAILED, NULL,
+                        "The store of the shared state has failed, so it can be read but not "
+                        "changed. See the server's log, then start it anew; what is there then "
+                        "has been kept.");
+        return;
+    case -ENOMEM:
+        respond_problem(r, PROBLEM_EXHAUSTED, NULL, "There is no memory for this. Send it later.");
+        return;
     default:
         respond_problem(r, PROBLEM_NO_ROOM, NULL,
                         "The shared state is full: delete keys, or raise --state-max.");
@@ -39,8 +54,7 @@ static void refuse(struct request *r, int rc, const char *key)
     }
 }
 
-/* "7" with its quotes, as ETag sends it; also bare, for curl. False when it is neither. */
-static bool read_version(const char *text, uint64_t *ret)
+bool api_state_read_version(const char *text, uint64_t *ret)
 {
     char digits[24];
     size_t n = strlen(text);
@@ -55,30 +69,8 @@ static bool read_version(const char *text, uint64_t *ret)
     return parse_u64(digits, ret) == 0;
 }
 
-/* False after having answered. */
-static bool read_condition(struct request *r, struct kv_condition *ret)
-{
-    const char *match = request_header(r, HEADER_IF_MATCH);
-    const char *none = request_header(r, HEADER_IF_NONE_MATCH);
-
-    *ret = (struct kv_condition) {.when = KV_ALWAYS};
-    if (none != NULL && strcmp(none, "*") == 0)
-        ret->when = KV_IF_ABSENT;
-    else if (match != NULL && strcmp(match, "*") == 0)
-        ret->when = KV_IF_PRESENT;
-    else if (match != NULL && read_version(match, &ret->version))
-        ret->when = KV_IF_VERSION;
-    else if (match != NULL || none != NULL) {
-        respond_problem(r, PROBLEM_BAD_HEADER, NULL,
-                        "If-Match takes one ETag as sent by GET, or *; If-None-Match takes *.");
-        return false;
-    }
-    return true;
-}
-
-/* `value` is JSON text. */
-static void respond_value(struct request *r, unsigned status, const char *key, const char *value,
-                          uint64_t version)
+void api_state_respond(struct request *r, unsigned status, const char *key, const char *value,
+                       uint64_t version)
 {
     CLEANUP_FREE char *key_json = NULL;
     json_t *key_string = json_string(key);
@@ -91,7 +83,7 @@ static void respond_value(struct request *r, unsigned status, const char *key, c
                      key_json == NULL ? "\"\"" : key_json, value, (unsigned long long)version);
     if (buf_failed(&b) < 0) {
         buf_release(&b);
-        refuse(r, -ENOMEM, key);
+        api_state_refuse(r, -ENOMEM, key);
         return;
     }
     size_t bytes = b.size;
@@ -108,91 +100,16 @@ void api_state_get(struct request *r)
     int rc = kv_get(api_of(r)->kv, key, &value);
 
     if (rc < 0) {
-        refuse(r, rc, key);
+        api_state_refuse(r, rc, key);
         return;
     }
-    if (none != NULL && read_version(none, &known) && known == value.version) {
+    if (none != NULL && api_state_read_version(none, &known) && known == value.version) {
         respond_empty(r, 304);
         respond_header_printf(r, "ETag", "\"%llu\"", (unsigned long long)value.version);
     } else {
-        respond_value(r, 200, key, value.text, value.version);
+        api_state_respond(r, 200, key, value.text, value.version);
     }
     free(value.text);
-}
-
-void api_state_put(struct request *r)
-{
-    const char *key = r->parts[0];
-    struct kv_condition condition;
-    CLEANUP_FREE char *text = NULL;
-    uint64_t version;
-    json_t *json;
-    int rc;
-
-    if (!read_condition(r, &condition))
-        return;
-    json = api_json_body(r, NULL);
-    if (json == NULL)
-        return;
-    text = json_write(json, NULL);
-    json_decref(json);
-    rc = text == NULL ? -ENOMEM : kv_put(api_of(r)->kv, key, text, condition, &version);
-    if (rc < 0)
-        refuse(r, rc, key);
-    else
-        respond_value(r, rc == 1 ? 201 : 200, key, text, version);
-}
-
-static bool read_by(struct request *r, int64_t *ret)
-{
-    json_t *json = api_json_body(r, "{\"by\":1}");
-    const json_t *by;
-    bool ok;
-
-    if (json == NULL)
-        return false;
-    by = json_object_get(json, "by");
-    ok = json_is_object(json) && json_object_size(json) == (by == NULL ? 0U : 1U) &&
-         (by == NULL || json_is_integer(by));
-    *ret = by == NULL ? 1 : json_integer_value(by);
-    json_decref(json);
-    if (!ok)
-        respond_problem(r, PROBLEM_BAD_PARAMETER, json_pack("{s:s}", "parameter", "by"),
-                        "Send {\"by\":N} with an integer N from -2^53 to 2^53.");
-    return ok;
-}
-
-void api_state_add(struct request *r)
-{
-    struct kv_condition condition;
-    int64_t by, value;
-    uint64_t version;
-    char text[32];
-    int rc;
-
-    if (!read_condition(r, &condition) || !read_by(r, &by))
-        return;
-    rc = kv_add(api_of(r)->kv, r->parts[0], by, condition, &value, &version);
-    if (rc < 0) {
-        refuse(r, rc, r->parts[0]);
-        return;
-    }
-    (void)snprintf(text, sizeof(text), "%lld", (long long)value);
-    respond_value(r, 200, r->parts[0], text, version);
-}
-
-void api_state_delete(struct request *r)
-{
-    struct kv_condition condition;
-    int rc;
-
-    if (!read_condition(r, &condition))
-        return;
-    rc = kv_delete(api_of(r)->kv, r->parts[0], condition);
-    if (rc < 0)
-        refuse(r, rc, r->parts[0]);
-    else
-        respond_empty(r, 204);
 }
 
 static bool read_limit(struct request *r, size_t *ret)
@@ -220,7 +137,7 @@ void api_state_list(struct request *r)
         return;
     n = kv_list(api_of(r)->kv, request_query(r, "after"), limit, &listed);
     if (n < 0) {
-        refuse(r, n, "");
+        api_state_refuse(r, n, "");
         return;
     }
     keys = json_array();

@@ -3,41 +3,17 @@
 #include <errno.h>
 #include <string.h>
 
-#include "base/check.h"
-#include "base/hash.h"
 #include "base/parse.h"
+#include "state/internal.h"
 #include "state/metrics.h"
-#include "thread/lock.h"
 
-/* Keys are the clients' own: under a hash that they could compute they would make all keys collide. */
-static struct hash_key hash_secret;
-
-#define HASH_FUNCTION(key, bytes, hash) ((hash) = (unsigned)hash_bytes(hash_secret, (key), (bytes)))
-#define HASH_NONFATAL_OOM               1
-#define uthash_nonfatal_oom(entry)      ((entry)->homeless = true)
-#include <uthash.h>
+struct hash_key kv_hash_secret;
 
 #define INTEGER_MAX (INT64_C(1) << 53) /* JSON readers lose what is beyond */
 
-struct entry {
-    char *key, *text;
-    size_t bytes; /* of both */
-    uint64_t version;
-    bool homeless; /* there was no memory to take it in */
-    UT_hash_handle hh;
-};
-
-struct kv {
-    struct lock lock;
-    struct kv_limits limits;
-    struct entry *entries;
-    size_t bytes;
-    uint64_t version; /* of the newest write; never goes back, so that no ETag comes twice */
-};
-
 static void draw_secret(void)
 {
-    hash_secret = hash_key_new();
+    kv_hash_secret = hash_key_new();
 }
 
 struct kv *kv_new(struct kv_limits limits)
@@ -50,14 +26,35 @@ struct kv *kv_new(struct kv_limits limits)
         return NULL;
     lock_init(&kv->lock, LOCK_STATE);
     kv->limits = limits;
+    STAILQ_INIT(&kv->acks);
+    STAILQ_INIT(&kv->flush.acks);
     return kv;
+}
+
+struct text *text_new(const char *bytes)
+{
+    size_t n = strlen(bytes) + 1;
+    struct text *text = malloc(sizeof(*text) + n);
+
+    if (text == NULL)
+        return NULL;
+    text->refs = 1;
+    memcpy(text->bytes, bytes, n);
+    return text;
+}
+
+struct text *text_drop(struct text *text)
+{
+    if (text != NULL && --text->refs == 0)
+        free(text);
+    return NULL;
 }
 
 static struct entry *entry_free(struct entry *entry)
 {
     if (entry != NULL) {
         free(entry->key);
-        free(entry->text);
+        (void)text_drop(entry->text);
         free(entry);
     }
     return NULL;
@@ -69,6 +66,7 @@ struct kv *kv_free(struct kv *kv)
 
     if (kv == NULL)
         return NULL;
+    CHECK(!kv->is_flushing && kv->changes == NULL);
     HASH_ITER (hh, kv->entries, entry, next) {
         HASH_DEL(kv->entries, entry);
         (void)entry_free(entry);
@@ -95,7 +93,7 @@ static size_t utf8_length(const unsigned char *s)
     return n;
 }
 
-static bool key_is_valid(const char *key)
+bool kv_key_is_valid(const char *key)
 {
     size_t bytes = strnlen(key, KV_KEY_BYTES_MAX + 1);
     const unsigned char *s = (const unsigned char *)key;
@@ -135,35 +133,86 @@ static struct entry *find(const struct kv *kv, const char *key)
     return entry;
 }
 
-/* Takes `text`, which belongs to the map from now on, or is freed. 0 replaced, 1 created. */
-static int store(struct kv *kv, struct entry *entry, const char *key, char *take_text,
-                 uint64_t *ret_version)
+static struct entry *insert(struct kv *kv, const char *key)
 {
-    CLEANUP_FREE char *text = take_text;
-    bool created = entry == NULL;
-    size_t bytes = strlen(key) + strlen(text);
+    struct entry *entry = calloc(1, sizeof(*entry));
 
-    if (kv->bytes - (created ? 0 : entry->bytes) + bytes > kv->limits.bytes_max ||
-        (created && HASH_COUNT(kv->entries) >= kv->limits.keys_max))
-        return -ENOSPC;
-    if (created) {
-        entry = calloc(1, sizeof(*entry));
-        if (entry == NULL || (entry->key = strdup(key)) == NULL) {
-            (void)entry_free(entry);
-            return -ENOMEM;
-        }
-        HASH_ADD_KEYPTR(hh, kv->entries, entry->key, strlen(entry->key), entry);
-        if (entry->homeless) {
-            (void)entry_free(entry);
-            return -ENOMEM;
-        }
-    }
-    kv->bytes += bytes - entry->bytes;
-    free(entry->text);
-    entry->text = take_ptr(text);
-    entry->bytes = bytes;
-    entry->version = *ret_version = ++kv->version;
+    if (entry == NULL || (entry->key = strdup(key)) == NULL)
+        return entry_free(entry);
+    HASH_ADD_KEYPTR(hh, kv->entries, entry->key, strlen(entry->key), entry);
+    return entry->homeless ? entry_free(entry) : entry;
+}
+
+static void erase(struct kv *kv, struct entry *entry)
+{
+    HASH_DEL(kv->entries, entry);
+    kv->bytes -= entry->bytes;
+    (void)entry_free(entry);
     metrics_set(METRIC_STATE_KEYS, 0, (int64_t)HASH_COUNT(kv->entries));
+}
+
+static void fill(struct kv *kv, struct entry *entry, struct text *take_text, uint64_t version)
+{
+    size_t bytes = strlen(entry->key) + strlen(take_text->bytes);
+
+    kv->bytes += bytes - entry->bytes;
+    (void)text_drop(entry->text);
+    entry->text = take_text;
+    entry->bytes = bytes;
+    entry->version = version;
+    metrics_set(METRIC_STATE_KEYS, 0, (int64_t)HASH_COUNT(kv->entries));
+}
+
+int kv_reset(struct kv *kv, const char *key, struct text *take_text, uint64_t version)
+{
+    struct entry *entry = find(kv, key);
+
+    if (take_text == NULL) {
+        if (entry != NULL)
+            erase(kv, entry);
+        return 0;
+    }
+    if (entry == NULL)
+        entry = insert(kv, key);
+    if (entry == NULL) {
+        (void)text_drop(take_text);
+        return -ENOMEM;
+    }
+    fill(kv, entry, take_text, version);
+    return 0;
+}
+
+/* A map that was filled under wider limits may shrink, but not grow. */
+static bool has_room(const struct kv *kv, const struct entry *entry, size_t bytes)
+{
+    size_t before = entry == NULL ? 0 : entry->bytes;
+
+    return (entry != NULL || HASH_COUNT(kv->entries) < kv->limits.keys_max) &&
+           (bytes <= before || kv->bytes - before + bytes <= kv->limits.bytes_max);
+}
+
+/* 0 replaced, 1 created; takes `text` then. */
+static int store(struct kv *kv, struct entry *entry, const char *key, struct text *text,
+                 struct kv_ack *ack, uint64_t *ret_version)
+{
+    struct change *change = NULL;
+    bool created = entry == NULL;
+
+    if (!has_room(kv, entry, strlen(key) + strlen(text->bytes)))
+        return -ENOSPC;
+    if (created)
+        entry = insert(kv, key);
+    if (entry != NULL && kv_has_journal(kv))
+        change = journal_reserve(kv, key);
+    if (entry == NULL || (change == NULL && kv_has_journal(kv))) {
+        if (entry != NULL && created)
+            erase(kv, entry);
+        return -ENOMEM;
+    }
+    fill(kv, entry, text, ++kv->version);
+    if (change != NULL)
+        journal_note(kv, change, text, ack);
+    *ret_version = kv->version;
     return created;
 }
 
@@ -176,30 +225,40 @@ int kv_get(struct kv *kv, const char *key, struct kv_value *ret)
     entry = find(kv, key);
     if (entry == NULL)
         return -ENOENT;
-    text = strdup(entry->text);
+    text = strdup(entry->text->bytes);
     if (text == NULL)
         return -ENOMEM;
     *ret = (struct kv_value) {.text = text, .version = entry->version};
     return 0;
 }
 
-int kv_put(struct kv *kv, const char *key, const char *text, struct kv_condition condition,
-           uint64_t *ret_version)
+static int put(struct kv *kv, const char *key, struct text *text, struct kv_condition condition,
+               struct kv_ack *ack, uint64_t *ret_version)
 {
-    struct entry *entry;
-    char *copy;
+    struct entry *entry = find(kv, key);
 
-    if (!key_is_valid(key) || strnlen(text, KV_VALUE_BYTES_MAX + 1) > KV_VALUE_BYTES_MAX)
+    return holds(entry, condition) ? store(kv, entry, key, text, ack, ret_version) : -ESTALE;
+}
+
+int kv_put(struct kv *kv, const char *key, const char *text, struct kv_condition condition,
+           struct kv_ack *ack, uint64_t *ret_version)
+{
+    struct text *copy;
+    int rc;
+
+    if (!kv_key_is_valid(key) || strnlen(text, KV_VALUE_BYTES_MAX + 1) > KV_VALUE_BYTES_MAX)
         return -EINVAL;
-    copy = strdup(text);
+    copy = text_new(text);
     if (copy == NULL)
         return -ENOMEM;
-    LOCKED(&kv->lock);
-    entry = find(kv, key);
-    if (holds(entry, condition))
-        return store(kv, entry, key, copy, ret_version);
-    free(copy);
-    return -ESTALE;
+    lock_take(&kv->lock);
+    rc = journal_admit(kv);
+    if (rc == 0)
+        rc = put(kv, key, copy, condition, ack, ret_version);
+    if (rc < 0)
+        (void)text_drop(copy);
+    journal_unlock(kv);
+    return rc;
 }
 
 static int read_integer(const struct entry *entry, int64_t *ret)
@@ -207,53 +266,83 @@ static int read_integer(const struct entry *entry, int64_t *ret)
     *ret = 0;
     if (entry == NULL)
         return 0;
-    return parse_i64(entry->text, ret) < 0 || *ret > INTEGER_MAX || *ret < -INTEGER_MAX ? -EDOM : 0;
+    return parse_i64(entry->text->bytes, ret) < 0 || *ret > INTEGER_MAX || *ret < -INTEGER_MAX
+               ? -EDOM
+               : 0;
 }
 
-int kv_add(struct kv *kv, const char *key, int64_t by, struct kv_condition condition,
-           int64_t *ret_value, uint64_t *ret_version)
+static int add(struct kv *kv, const char *key, int64_t by, struct kv_condition condition,
+               struct kv_ack *ack, int64_t *ret_value, uint64_t *ret_version)
 {
-    struct entry *entry;
+    struct entry *entry = find(kv, key);
+    struct text *text;
     int64_t value;
-    char text[32];
-    char *copy;
+    char digits[32];
     int rc;
 
-    if (!key_is_valid(key))
-        return -EINVAL;
-    LOCKED(&kv->lock);
-    entry = find(kv, key);
     if (!holds(entry, condition))
         return -ESTALE;
     if (read_integer(entry, &value) < 0)
         return -EDOM;
     if (__builtin_add_overflow(value, by, &value) || value > INTEGER_MAX || value < -INTEGER_MAX)
         return -ERANGE;
-    (void)snprintf(text, sizeof(text), "%lld", (long long)value);
-    copy = strdup(text);
-    rc = copy == NULL ? -ENOMEM : store(kv, entry, key, copy, ret_version);
+    (void)snprintf(digits, sizeof(digits), "%lld", (long long)value);
+    text = text_new(digits);
+    rc = text == NULL ? -ENOMEM : store(kv, entry, key, text, ack, ret_version);
     if (rc < 0)
-        return rc;
-    *ret_value = value;
+        (void)text_drop(text);
+    else
+        *ret_value = value;
     return rc;
 }
 
-int kv_delete(struct kv *kv, const char *key, struct kv_condition condition)
+int kv_add(struct kv *kv, const char *key, int64_t by, struct kv_condition condition,
+           struct kv_ack *ack, int64_t *ret_value, uint64_t *ret_version)
 {
-    struct entry *entry;
-    LOCKED(&kv->lock);
+    int rc;
 
-    entry = find(kv, key);
+    if (!kv_key_is_valid(key))
+        return -EINVAL;
+    lock_take(&kv->lock);
+    rc = journal_admit(kv);
+    if (rc == 0)
+        rc = add(kv, key, by, condition, ack, ret_value, ret_version);
+    journal_unlock(kv);
+    return rc;
+}
+
+static int remove_key(struct kv *kv, const char *key, struct kv_condition condition,
+                      struct kv_ack *ack)
+{
+    struct entry *entry = find(kv, key);
+    struct change *change = NULL;
+
     if (entry == NULL)
         return -ENOENT;
     if (!holds(entry, condition))
         return -ESTALE;
-    HASH_DEL(kv->entries, entry);
+    if (kv_has_journal(kv)) {
+        change = journal_reserve(kv, key);
+        if (change == NULL)
+            return -ENOMEM;
+    }
+    erase(kv, entry);
     kv->version++;
-    kv->bytes -= entry->bytes;
-    (void)entry_free(entry);
-    metrics_set(METRIC_STATE_KEYS, 0, (int64_t)HASH_COUNT(kv->entries));
+    if (change != NULL)
+        journal_note(kv, change, NULL, ack);
     return 0;
+}
+
+int kv_delete(struct kv *kv, const char *key, struct kv_condition condition, struct kv_ack *ack)
+{
+    int rc;
+
+    lock_take(&kv->lock);
+    rc = journal_admit(kv);
+    if (rc == 0)
+        rc = remove_key(kv, key, condition, ack);
+    journal_unlock(kv);
+    return rc;
 }
 
 /* The smallest keys so far, as a heap with the largest of them on top. */

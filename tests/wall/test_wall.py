@@ -163,6 +163,15 @@ def test_the_zygote_is_not_linked_with(library):
     assert not [lib for lib in needed(DIR / "prong-zygote") if lib.startswith(library)]
 
 
+def test_the_client_alone_loads_libcurl():
+    """It takes milliseconds and megabytes that a server need not spend."""
+    assert [p for p in ("prong", "prong-zygote", "prong-client") if any("curl" in lib for lib in needed(DIR / p))] == ["prong-client"]
+
+
+def test_one_file_of_the_client_knows_libcurl():
+    assert calls(r"#include <curl/|\bcurl_[a-z]") == {"cli/ask.c"}
+
+
 def test_the_zygote_has_one_thread():
     used = symbols(DIR / "prong-zygote", "--undefined-only")
     if BUILD in ("asan", "tsan"):
@@ -248,7 +257,7 @@ def test_no_line_is_left_with_blanks_or_tabs():
             assert line == line.rstrip() and "\t" not in line, f"{shown(path)}:{number}"
 
 
-@pytest.mark.parametrize("program", ["prong", "prong-zygote"])
+@pytest.mark.parametrize("program", ["prong", "prong-zygote", "prong-client"])
 def test_no_program_has_an_executable_stack(program):
     (stack,) = re.findall(r"GNU_STACK\s.*", run("readelf", "-lW", DIR / program).stdout)
     assert "RWE" not in stack

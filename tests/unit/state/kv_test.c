@@ -33,7 +33,7 @@ static int put(struct kv *kv, const char *key, const char *text)
 {
     uint64_t version;
 
-    return kv_put(kv, key, text, always, &version);
+    return kv_put(kv, key, text, always, NULL, &version);
 }
 
 static void a_value_comes_back_under_its_version(void **state)
@@ -41,8 +41,8 @@ static void a_value_comes_back_under_its_version(void **state)
     struct kv_value value;
     uint64_t first, second;
 
-    assert_int_equal(kv_put(*state, "a", "1", always, &first), 1);
-    assert_int_equal(kv_put(*state, "a", "[2]", always, &second), 0);
+    assert_int_equal(kv_put(*state, "a", "1", always, NULL, &first), 1);
+    assert_int_equal(kv_put(*state, "a", "[2]", always, NULL, &second), 0);
     assert_true(second > first);
     assert_int_equal(kv_get(*state, "a", &value), 0);
     assert_string_equal(value.text, "[2]");
@@ -55,9 +55,9 @@ static void a_version_never_comes_twice(void **state)
 {
     uint64_t before, after;
 
-    assert_int_equal(kv_put(*state, "a", "1", always, &before), 1);
-    assert_int_equal(kv_delete(*state, "a", always), 0);
-    assert_int_equal(kv_put(*state, "a", "1", always, &after), 1);
+    assert_int_equal(kv_put(*state, "a", "1", always, NULL, &before), 1);
+    assert_int_equal(kv_delete(*state, "a", always, NULL), 0);
+    assert_int_equal(kv_put(*state, "a", "1", always, NULL, &after), 1);
     assert_true(after > before);
 }
 
@@ -67,16 +67,16 @@ static void conditions_guard_a_put(void **state)
     struct kv_condition exact = {KV_IF_VERSION, 0};
     uint64_t version;
 
-    assert_int_equal(kv_put(*state, "a", "1", present, &version), -ESTALE);
-    assert_int_equal(kv_put(*state, "a", "1", exact, &version), -ESTALE);
-    assert_int_equal(kv_put(*state, "a", "1", absent, &version), 1);
-    assert_int_equal(kv_put(*state, "a", "2", absent, &version), -ESTALE);
-    assert_int_equal(kv_put(*state, "a", "2", present, &version), 0);
+    assert_int_equal(kv_put(*state, "a", "1", present, NULL, &version), -ESTALE);
+    assert_int_equal(kv_put(*state, "a", "1", exact, NULL, &version), -ESTALE);
+    assert_int_equal(kv_put(*state, "a", "1", absent, NULL, &version), 1);
+    assert_int_equal(kv_put(*state, "a", "2", absent, NULL, &version), -ESTALE);
+    assert_int_equal(kv_put(*state, "a", "2", present, NULL, &version), 0);
     exact.version = version;
-    assert_int_equal(kv_put(*state, "a", "3", exact, &version), 0);
-    assert_int_equal(kv_put(*state, "a", "4", exact, &version), -ESTALE);
-    assert_int_equal(kv_delete(*state, "a", exact), -ESTALE);
-    assert_int_equal(kv_delete(*state, "b", exact), -ENOENT);
+    assert_int_equal(kv_put(*state, "a", "3", exact, NULL, &version), 0);
+    assert_int_equal(kv_put(*state, "a", "4", exact, NULL, &version), -ESTALE);
+    assert_int_equal(kv_delete(*state, "a", exact, NULL), -ESTALE);
+    assert_int_equal(kv_delete(*state, "b", exact, NULL), -ENOENT);
 }
 
 static void bad_keys_are_refused(void **state)
@@ -90,7 +90,7 @@ static void bad_keys_are_refused(void **state)
 
     for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
         assert_int_equal(put(*state, bad[i], "1"), -EINVAL);
-        assert_int_equal(kv_add(*state, bad[i], 1, always, &value, &version), -EINVAL);
+        assert_int_equal(kv_add(*state, bad[i], 1, always, NULL, &value, &version), -EINVAL);
     }
     memset(longest, 'k', KV_KEY_BYTES_MAX);
     assert_int_equal(put(*state, longest, "1"), 1);
@@ -125,7 +125,7 @@ static void a_full_map_takes_no_more(void **state)
     assert_int_equal(put(small, "a", "1234567890"), -ENOSPC);
     assert_int_equal(put(small, "a", "1"), 0);
     assert_int_equal(put(small, "c", "1"), -ENOSPC);
-    assert_int_equal(kv_delete(small, "b", always), 0);
+    assert_int_equal(kv_delete(small, "b", always, NULL), 0);
     assert_int_equal(put(small, "c", "1"), 1);
     (void)kv_free(small);
 }
@@ -136,8 +136,8 @@ static void add_counts_from_zero(void **state)
     int64_t value = 0;
     uint64_t version;
 
-    assert_int_equal(kv_add(*state, "n", 5, always, &value, &version), 1);
-    assert_int_equal(kv_add(*state, "n", -7, always, &value, &version), 0);
+    assert_int_equal(kv_add(*state, "n", 5, always, NULL, &value, &version), 1);
+    assert_int_equal(kv_add(*state, "n", -7, always, NULL, &value, &version), 0);
     assert_int_equal(value, -2);
     assert_int_equal(kv_get(*state, "n", &stored), 0);
     assert_string_equal(stored.text, "-2");
@@ -154,17 +154,17 @@ static void add_leaves_what_it_cannot_add_to(void **state)
 
     for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
         assert_true(put(*state, "x", others[i]) >= 0);
-        assert_int_equal(kv_add(*state, "x", 1, always, &value, &version), -EDOM);
+        assert_int_equal(kv_add(*state, "x", 1, always, NULL, &value, &version), -EDOM);
         assert_int_equal(kv_get(*state, "x", &stored), 0);
         assert_string_equal(stored.text, others[i]);
         free(stored.text);
     }
     assert_int_equal(value, 77);
-    assert_int_equal(kv_add(*state, "n", max, always, &value, &version), 1);
-    assert_int_equal(kv_add(*state, "n", 1, always, &value, &version), -ERANGE);
-    assert_int_equal(kv_add(*state, "n", INT64_MAX, always, &value, &version), -ERANGE);
-    assert_int_equal(kv_add(*state, "n", INT64_MIN, always, &value, &version), -ERANGE);
-    assert_int_equal(kv_add(*state, "n", -1, always, &value, &version), 0);
+    assert_int_equal(kv_add(*state, "n", max, always, NULL, &value, &version), 1);
+    assert_int_equal(kv_add(*state, "n", 1, always, NULL, &value, &version), -ERANGE);
+    assert_int_equal(kv_add(*state, "n", INT64_MAX, always, NULL, &value, &version), -ERANGE);
+    assert_int_equal(kv_add(*state, "n", INT64_MIN, always, NULL, &value, &version), -ERANGE);
+    assert_int_equal(kv_add(*state, "n", -1, always, NULL, &value, &version), 0);
     assert_int_equal(value, max - 1);
 }
 
@@ -174,7 +174,7 @@ static void *add_many(void *kv)
     uint64_t version;
 
     for (int i = 0; i < ADDS; i++) {
-        if (kv_add(kv, "shared", 1, always, &value, &version) < 0)
+        if (kv_add(kv, "shared", 1, always, NULL, &value, &version) < 0)
             return kv;
     }
     return NULL;
