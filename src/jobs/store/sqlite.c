@@ -36,20 +36,23 @@ static int count_log(void *arg, sqlite3 *db UNUSED, const char *name UNUSED, int
     if ((unsigned)pages < s->log_pages)
         s->checkpoint_at = SQLITE_CHECKPOINT_PAGES;
     s->log_pages = (unsigned)pages;
+    s->log_has_news = true;
     return SQLITE_OK;
 }
 
-/* SQLite's own checkpoints say nothing when their sync fails. */
-static int checkpoint(struct sqlite *s, int mode)
+/* SQLite's own checkpoints say nothing when their sync fails. This one waits for nobody; and the log keeps its size, since
+ * a sync is much faster when what it syncs is written over. */
+static void checkpoint(struct sqlite *s)
 {
-    int code = sqlite3_wal_checkpoint_v2(s->writer.db, NULL, mode, NULL, NULL);
+    int pages = 0, home = 0;
+    int code =
+        sqlite3_wal_checkpoint_v2(s->writer.db, NULL, SQLITE_CHECKPOINT_PASSIVE, &pages, &home);
 
     s->checkpoint_at = s->log_pages + SQLITE_CHECKPOINT_PAGES;
-    if ((code & 0xff) == SQLITE_BUSY)
-        return 0;
-    if (code == SQLITE_OK && mode == SQLITE_CHECKPOINT_TRUNCATE)
-        s->log_pages = 0;
-    return settle(s, connection_errno(&s->writer, code));
+    if (code == SQLITE_OK)
+        s->log_has_news = home < pages;
+    else if ((code & 0xff) != SQLITE_BUSY)
+        (void)settle(s, connection_errno(&s->writer, code));
 }
 
 static int run(struct sqlite *s, enum statement which)
@@ -65,7 +68,7 @@ static int engine_begin(void *e)
 
     /* All that a checkpoint cannot do now it can do later, but for believing the disk again. */
     if (!atomic_load(&s->is_broken) && s->log_pages >= s->checkpoint_at)
-        (void)checkpoint(s, SQLITE_CHECKPOINT_PASSIVE);
+        checkpoint(s);
     return atomic_load(&s->is_broken) ? -ESHUTDOWN : settle(s, run(s, STATEMENT_TRANSACTION_WRITE));
 }
 
@@ -150,11 +153,8 @@ static void engine_idle(void *e)
 {
     struct sqlite *s = e;
 
-    if (s->log_pages == 0 || atomic_load(&s->is_broken))
-        return;
-    (void)sqlite3_busy_timeout(s->writer.db, SQLITE_IDLE_BUSY_MS);
-    (void)checkpoint(s, SQLITE_CHECKPOINT_TRUNCATE);
-    (void)sqlite3_busy_timeout(s->writer.db, SQLITE_BUSY_MS);
+    if (s->log_has_news && !atomic_load(&s->is_broken))
+        checkpoint(s);
 }
 
 /* ---- from open to close ---- */

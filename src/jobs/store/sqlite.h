@@ -21,7 +21,6 @@ enum {
     SQLITE_CHECKPOINT_PAGES = 4000,  /* so much more in the log, and it is brought home */
     SQLITE_PROMOTE_MAX = 1024,       /* jobs whose time to run has come, in one claim */
     SQLITE_BUSY_MS = 5000,           /* for another program that reads or copies the database */
-    SQLITE_IDLE_BUSY_MS = 50,        /* for readers that hold the log open */
     SQLITE_APPLICATION = 0x50726e67, /* "Prng": whose database it is */
 };
 
@@ -51,6 +50,7 @@ struct sqlite {
     struct connection writer;
     uint64_t meta[META_COUNT], meta_kept[META_COUNT];
     unsigned log_pages, checkpoint_at;
+    bool log_has_news; /* that are not in the database itself yet */
     atomic_bool is_broken;
     struct tally *tally;
     struct files *files;

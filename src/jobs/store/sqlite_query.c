@@ -190,11 +190,15 @@ uint64_t column_number(struct query *q)
 
 void column_text(struct query *q, char *out, size_t capacity)
 {
-    const unsigned char *text = sqlite3_column_text(q->statement, q->place++);
+    int column = q->place++;
+    const unsigned char *text = sqlite3_column_text(q->statement, column);
+    size_t bytes = MIN((size_t)sqlite3_column_bytes(q->statement, column), capacity - 1);
 
     if (text == NULL)
-        text = (const unsigned char *)"";
-    (void)snprintf(out, capacity, "%s", (const char *)text);
+        bytes = 0;
+    else
+        memcpy(out, text, bytes);
+    out[bytes] = '\0';
 }
 
 int column_copy(struct query *q, void **ret, size_t *ret_bytes)
