@@ -90,13 +90,21 @@ void connection_served(struct connection *c, struct server *s)
         server_wake(s);
 }
 
-static void connection_free(struct connection *c)
+void connection_make_room(struct connection *c, struct server *s)
+{
+    if (!c->has_room && !tls_is_on(&s->tls))
+        c->has_room = room_take(&s->room, c->fd);
+}
+
+static void connection_free(struct connection *c, struct server *s)
 {
     if (c == NULL)
         return;
     deadline_end(&c->deadline);
     if (c->client != NULL)
         client_leave(c->client);
+    if (c->has_room)
+        room_leave(&s->room);
     free(c);
 }
 
@@ -121,7 +129,7 @@ void connection_changed(void *server, struct MHD_Connection *connection, void **
     }
     if (*context != NULL)
         connection_served(*context, s);
-    connection_free(*context);
+    connection_free(*context, s);
     *context = NULL;
     count_connection(s, -1);
     metrics_add(METRIC_HTTP_CONNECTIONS, 0, (uint64_t)-1);

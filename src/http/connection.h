@@ -24,6 +24,7 @@ struct connection {
     char address[CONNECTION_ADDRESS_BYTES]; /* as text, for logs */
     int fd;
     bool is_served; /* its first request has been handled */
+    bool has_room;  /* see room.h */
 };
 
 /* The policy of accepting: nobody is let in while the server drains. */
@@ -35,6 +36,9 @@ void connection_changed(void *server, struct MHD_Connection *connection, void **
 
 /* Its first request has been handled: what is left is to compute, or to send. */
 void connection_served(struct connection *c, struct server *s);
+
+/* Gives a large file room on its way, if there is any left and it is sent in clear text: with TLS the bytes would be copies. */
+void connection_make_room(struct connection *c, struct server *s);
 
 /* NULL when there was no memory for it at its start. */
 struct connection *connection_of(struct MHD_Connection *connection);

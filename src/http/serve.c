@@ -334,6 +334,12 @@ static void note_job(struct request *r)
         (void)snprintf(r->job.text, sizeof(r->job.text), "%s", job);
 }
 
+/* Errors about a file are small. */
+static bool is_large_file(const struct request *r)
+{
+    return r->is_file && r->answer_bytes != UINT64_MAX && r->answer_bytes >= ROOM_ANSWER_BYTES_MIN;
+}
+
 static enum MHD_Result deliver(struct request *r)
 {
     bool closing = r->must_close ||
@@ -341,6 +347,8 @@ static enum MHD_Result deliver(struct request *r)
                    atomic_load_explicit(&r->server->leaving, memory_order_relaxed);
     enum MHD_Result rc;
 
+    if (is_large_file(r))
+        connection_make_room(r->peer, r->server);
     if (r->file != NULL) {
         rc = MHD_queue_response(r->connection, r->status, static_file_response(r->file, r->status));
     } else if (r->response == NULL) {

@@ -14,6 +14,7 @@
 
 #include "base/hash.h"
 #include "http/gate.h"
+#include "http/room.h"
 #include "http/server.h"
 #include "http/static.h"
 #include "http/tls.h"
@@ -27,6 +28,7 @@ struct server {
     struct MHD_Response *failure; /* for when there is no memory for another */
     struct static_files *files;   /* NULL without www */
     struct park_lot lot;
+    struct room room;
     struct hash_key client_key;
     int *route_labels; /* of the metrics, in the order of the routes */
     int static_label, unmatched_label;

@@ -84,6 +84,7 @@ static struct server *server_new(const struct server_config *config)
     s->quiet_fds[0] = s->quiet_fds[1] = -1;
     s->client_key = hash_key_new();
     park_lot_init(&s->lot);
+    room_init(&s->room);
     lock_init(&s->idle_lock, LOCK_LIMITS);
     CHECK(pthread_condattr_init(&attr) == 0);
     CHECK(pthread_condattr_setclock(&attr, CLOCK_MONOTONIC) == 0);

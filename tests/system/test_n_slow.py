@@ -1,10 +1,13 @@
 """Clients that are slow, on purpose or not: each has its time, is told when it is over, and troubles nobody else."""
 import contextlib
+import ctypes
+import errno
 import os
 import re
 import select
 import signal
 import socket
+import stat
 import time
 
 import pytest
@@ -161,6 +164,67 @@ def test_an_answer_taken_at_a_legal_speed(server):
             assert chunk, f"it was cut at {got} bytes"
             got += len(chunk)
     assert late(s, "answer") == 0
+
+
+ROOM_MAX = 16  # ROOM_CONNECTIONS_MAX
+WIDE = 8 << 20  # ROOM_BYTES
+PIDFD_GETFD = 438
+
+
+def room_is_allowed():
+    """As http/room.h says."""
+    def last_of(name):
+        with open(f"/proc/sys/net/{name}", encoding="ascii") as f:
+            return int(f.read().split()[-1])
+
+    return last_of("core/wmem_max") >= 4 << 20 and last_of("ipv4/tcp_wmem") < WIDE
+
+
+def wide_sockets(s):
+    """The server's sockets that have room."""
+    call, count = ctypes.CDLL(None, use_errno=True).syscall, 0
+    pidfd = os.pidfd_open(s.pid)
+    for name in os.listdir(f"/proc/{s.pid}/fd"):
+        fd = call(PIDFD_GETFD, pidfd, int(name), 0)
+        if fd < 0:
+            assert ctypes.get_errno() == errno.EBADF, os.strerror(ctypes.get_errno())
+        elif stat.S_ISSOCK(os.fstat(fd).st_mode):
+            with socket.socket(fileno=fd) as sock:
+                count += sock.family == socket.AF_INET and sock.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) >= WIDE
+        else:
+            os.close(fd)
+    os.close(pidfd)
+    return count
+
+
+def test_large_files_that_nobody_takes(server, tmp_path):
+    """So many have room as may, the others wait as they always did, and all get the whole of it."""
+    body = os.urandom(10 << 20)
+    (tmp_path / "www").mkdir()
+    (tmp_path / "www/large.bin").write_bytes(body)
+    s = server(**patient(), www=tmp_path / "www")
+    count = ROOM_MAX if room_is_allowed() else 0
+    with contextlib.ExitStack() as stack:
+        socks = [stack.enter_context(connect_small(s)) for _ in range(ROOM_MAX + 4)]
+        for sock in socks:
+            sock.sendall(b"GET /large.bin HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        wait_until(lambda: wide_sockets(s) == count, lambda: f"{wide_sockets(s)} wide sockets, not {count}")
+        assert all(read_answer(sock).body == body for sock in reversed(socks))
+    with connect_small(s) as sock:  # those who had it have left
+        wait_connections(s, 1)
+        sock.sendall(b"GET /large.bin HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        wait_until(lambda: wide_sockets(s) == min(count, 1), "that there is room again")
+        assert read_answer(sock).body == body
+
+
+def test_a_large_file_that_nobody_takes_in_time(server, tmp_path):
+    (tmp_path / "www").mkdir()
+    (tmp_path / "www/large.bin").write_bytes(bytes(10 << 20))
+    s = server(**patient(answer_timeout=1, slowest="1M"), www=tmp_path / "www")
+    with connect_small(s) as sock:
+        sock.sendall(b"GET /large.bin HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        wait_until(lambda: late(s, "answer") == 1, "that it is late")
+        wait_connections(s, 0)
 
 
 def listen_to(sock, target):
