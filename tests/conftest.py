@@ -6,6 +6,7 @@ its log that a sanitizer or an assertion said.
 """
 import contextlib
 import ctypes
+import functools
 import http.client
 import json
 import os
@@ -140,6 +141,13 @@ def run(*command, timeout=60, **options):
 
 
 _state_home = tempfile.TemporaryDirectory(prefix="prong-state-")  # pylint: disable=consider-using-with
+
+
+@functools.cache
+def library_version():
+    """Of the libmicrohttpd that is loaded, as (1, 0, 1): some things are its own to answer, and not all versions do alike."""
+    said = run(PRONG, "--version").stdout
+    return tuple(map(int, re.search(r"libmicrohttpd (\d+)\.(\d+)\.(\d+)", said).groups()))
 
 
 def clean_environment(**more):
@@ -308,6 +316,7 @@ class Server:
             command += [flag] if value is True else [flag, str(value)]
         self.command = command + list(flags)
         self.data = pathlib.Path(folder)
+        self.errors = None
         self.log_lines, self._log_changed = [], threading.Condition()
         self.is_faulty = is_faulty
         self.tls = ssl.create_default_context(cafile=options["tls_cert"]) if "tls_cert" in options else None
@@ -335,6 +344,10 @@ class Server:
     def log(self):
         with self._log_changed:
             return "\n".join(self.log_lines)
+
+    def warnings(self):
+        """Its lines that want somebody to do something."""
+        return [line for line in self.log.split("\n") if re.search(r'"level":"(warning|error)"', line)]
 
     def wait_log(self, pattern, seconds=None):
         """The match, once a line has it."""
@@ -480,7 +493,8 @@ class Server:
             match = FORBIDDEN.search(line)
             # What a sanitizer says of a worker that was told to crash is no news.
             of_worker = re.match(r"==(\d+)==", line)
-            if match and not (self.is_faulty and of_worker and int(of_worker.group(1)) != self.pid):
+            is_expected = self.errors is not None and self.errors.search(line)
+            if match and not is_expected and not (self.is_faulty and of_worker and int(of_worker.group(1)) != self.pid):
                 bad.append(line)
         assert not bad, "in its log:\n" + "\n".join(bad)
 
@@ -511,12 +525,14 @@ class Servers:
     def __init__(self, folder):
         self.folder, self.made = folder, []
 
-    def __call__(self, *flags, env=None, is_faulty=False, is_awaited=True, data=None, before=(), **options):
-        """`data`: of a server that has ended, to go on with what it has kept. `before`: a command that becomes the server."""
+    def __call__(self, *flags, env=None, is_faulty=False, is_awaited=True, data=None, before=(), errors=None, **options):
+        """`data`: of a server that has ended, to go on with what it has kept. `before`: a command that becomes the server.
+        `errors`: what its log may complain of."""
         if data is None:
             data = self.folder / f"data{len(self.made)}"
             data.mkdir()
         made = Server(data, options, flags, env or {}, is_faulty or "enable_fault_kernel" in options, before)
+        made.errors = re.compile(errors) if errors else None
         self.made.append(made)
         if is_awaited:
             made.wait_listening()

@@ -143,8 +143,7 @@ static bool choose_body(struct request *r, struct compute *c)
     char media_type[64];
 
     request_media_type(r, media_type, sizeof(media_type));
-    if (r->method != HTTP_POST ||
-        (*media_type == '\0' && (announced == 0 || (announced == UINT64_MAX && !r->is_chunked)))) {
+    if (r->method != HTTP_POST || (!request_has_body(r) && *media_type == '\0')) {
         c->body_kind = COMPUTE_NO_BODY;
         return true;
     }

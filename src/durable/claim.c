@@ -22,22 +22,24 @@ static void claim_written(struct store_write *w)
     durable_post(d, &d->claimed, LETTER_CLAIMED);
 }
 
+/* Also without room, when a deadline may have passed or must be known. */
 void claim_more(struct durable *d, uint64_t now_ns)
 {
-    size_t want = wanted(d);
+    size_t want = wanted(d), room = want > d->running ? want - d->running : 0;
+    bool is_due = now_ns >= d->claim_at_ns || atomic_load(&d->has_deadline);
 
-    if (d->is_claiming || atomic_load(&d->is_draining) || d->running >= want ||
-        (!d->may_have_more && now_ns < d->claim_at_ns))
+    if (d->is_claiming || atomic_load(&d->is_draining) ||
+        !(is_due || (d->may_have_more && room > 0)))
         return;
-    d->may_have_more = false;
+    d->may_have_more = d->may_have_more && room == 0;
+    atomic_store(&d->has_deadline, false);
     d->claim_at_ns = CLOCK_NEVER;
-    d->claim =
-        (struct store_claim) {.write = {.kind = STORE_CLAIM,
-                                        .done = claim_written,
-                                        .owner = d,
-                                        .now_us = durable_now_us(d)},
-                              .want = (unsigned)MIN(want - d->running, (size_t)STORE_CLAIM_MAX),
-                              .records = d->claim_records};
+    d->claim = (struct store_claim) {.write = {.kind = STORE_CLAIM,
+                                               .done = claim_written,
+                                               .owner = d,
+                                               .now_us = durable_now_us(d)},
+                                     .want = (unsigned)MIN(room, (size_t)STORE_CLAIM_MAX),
+                                     .records = d->claim_records};
     if (store_post(d->config.store, &d->claim.write) < 0)
         d->claim_at_ns = now_ns + TROUBLE_RETRY_MS * CLOCK_NS_PER_MS;
     else
@@ -55,7 +57,7 @@ void claim_done(struct durable *d)
         d->claim_at_ns = MIN(d->claim_at_ns, due_ns);
         return;
     }
-    if (c->count == c->want || c->late_count == STORE_CLAIM_MAX)
+    if ((c->want > 0 && c->count == c->want) || c->late_count == STORE_CLAIM_MAX)
         d->may_have_more = true;
     durable_due(d, c->next_us);
     for (unsigned i = 0; i < c->late_count; i++) {

@@ -59,6 +59,8 @@ static void submitted(struct store_write *w)
 {
     struct durable_submit *s = w->owner;
 
+    if (w->rc == 0 && s->store.record.deadline_us > 0)
+        atomic_store(&s->durable->has_deadline, true);
     if (w->rc == 0)
         kick(s->durable);
     s->done(s);

@@ -94,6 +94,7 @@ struct durable {
 
     struct durable_letter kick, drain;
     _Atomic bool is_kicked;
+    _Atomic bool has_deadline; /* something was queued that will be late by itself */
 };
 
 enum stop_step { STOP_NOT, STOP_SETTLE, STOP_THREAD };

@@ -52,8 +52,11 @@ static void wait_for_descriptors(struct server *s)
 /* What any client can cause by leaving or by sending rubbish is no news, and descriptors are told of above. */
 static bool is_news(const char *text)
 {
-    static const char *const told_often[] = {"closing connection", "socket is closed", "handshake",
-                                             "Failed to", "Error accepting connection"};
+    static const char *const told_often[] = {
+        "closing connection", "closed by remote side", "socket is closed", "handshake", "Failed to",
+        "Error accepting connection",
+        /* of 1.0 alone, where it judges heads */
+        "request line", "empty lines", "character is in", "`Host' header"};
 
     for (size_t i = 0; i < ARRAY_SIZE(told_often); i++) {
         if (strcasestr(text, told_often[i]) != NULL)

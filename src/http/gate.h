@@ -5,7 +5,8 @@
  * libmicrohttpd 0.9.75 takes bare line feeds, NULs, folded lines and blanks before a colon, and then reads another
  * request than a proxy did. It parses in place, so the addresses of what it hands out show where each byte
  * stood: with `knows_layout`, every name must begin where the line before it ended, and the last line must
- * end the head. Other versions lay it out otherwise; there only the meaning is judged, which is all they need.
+ * end the head. Others, 1.0 among them, lay it out otherwise; they are told to judge the form themselves (head.c), and only
+ * the meaning is judged here.
  *
  * What cannot be seen here: libmicrohttpd puts NULs where lines end, so a NUL that stood in the place of a CR looks like
  * it; lines that are empty or begin with a NUL are gone when they come before the request line; 0.9.77 puts blanks where

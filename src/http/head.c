@@ -34,9 +34,10 @@ size_t head_options(const struct gate_rules *rules, struct MHD_OptionItem *out)
                                         (intptr_t)head_memory_bytes(rules), NULL};
     /* It would make room to read on before it has to. */
     out[n++] = (struct MHD_OptionItem) {MHD_OPTION_CONNECTION_MEMORY_INCREMENT, GROW_BYTES, NULL};
-#if MHD_VERSION >= 0x01000000
-    out[n++] = (struct MHD_OptionItem) {MHD_OPTION_CLIENT_DISCIPLINE_LVL, 1, NULL};
-#endif
+    /* Where the gate cannot see how lines end, the library must judge it. 1.0 has a newer option for the same, which
+     * those who build with older headers lack. */
+    if (!rules->knows_layout)
+        out[n++] = (struct MHD_OptionItem) {MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL};
     CHECK(n <= HEAD_OPTIONS_MAX);
     return n;
 }

@@ -2,7 +2,7 @@
 import contextlib
 
 import pytest
-from conftest import read_answer
+from conftest import library_version, read_answer
 
 WHOLE = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
@@ -60,6 +60,9 @@ REQUESTS = {
     ),
 }
 
+# Where the first line does not even look like a request, libmicrohttpd then closes without a word.
+SILENT_SINCE_1_0 = {"words before the request"}
+
 
 @pytest.fixture(scope="module")
 def s(shared_server):
@@ -88,5 +91,8 @@ def test_a_fragment_is_waited_for(s, name):
 def test_a_request_is_judged(s, name):
     data, lowest, highest, body = REQUESTS[name]
     answer = s.raw(data)
+    if name in SILENT_SINCE_1_0 and library_version() >= (1, 0):
+        assert answer is None, answer
+        return
     assert answer is not None and lowest <= answer.status <= highest, answer
     assert body is None or answer.body == body

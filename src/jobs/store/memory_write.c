@@ -218,7 +218,7 @@ static int apply_end(struct memory *m, struct store_end *w)
     CHECK(w->state == RECORD_QUEUED || record_has_ended(w->state));
     end_record(&r, w);
     w->seq = r.seq;
-    rc = entry_add_attempt(m, entry, &w->attempt);
+    rc = store_end_is_recorded(w) ? entry_add_attempt(m, entry, &w->attempt) : 0;
     if (rc == 0 && w->state == RECORD_SUCCEEDED)
         rc = set_result(m, entry, &r, w);
     if (w->state == RECORD_SUCCEEDED || w->state == RECORD_CANCELLED)
@@ -264,7 +264,7 @@ static int apply_retry(struct memory *m, struct entry *entry, struct store_chang
         return rc == -EDQUOT ? -EBUSY : rc;
     r->state = RECORD_QUEUED;
     r->attempts = 0;
-    r->run_at_us = r->finished_us = 0;
+    r->run_at_us = r->finished_us = r->deadline_us = 0;
     return entry_save(m, entry, r);
 }
 

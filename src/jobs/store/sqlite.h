@@ -25,9 +25,6 @@ enum {
     SQLITE_APPLICATION = 0x50726e67, /* "Prng": whose database it is */
 };
 
-/* The run_at of a job is never this far ahead, unless the clock has jumped. */
-#define SQLITE_RUN_AT_AHEAD_US (3600ULL * 1000 * 1000)
-
 /* Numbers about all rows, so that nobody has to look at each. Written with the commit when changed. */
 enum meta {
     META_EPOCH,

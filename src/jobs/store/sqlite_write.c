@@ -277,7 +277,7 @@ static int apply_claim(struct sqlite *s, struct store_claim *w)
     w->count = w->late_count = 0;
     w->next_us = 0;
     if (rc == 0)
-        rc = promote(s, STATEMENT_QUEUE_PROMOTE_FAR, now_us + SQLITE_RUN_AT_AHEAD_US);
+        rc = promote(s, STATEMENT_QUEUE_PROMOTE_FAR, now_us + STORE_RUN_AHEAD_US);
     if (rc == 0)
         rc = fail_late(s, w);
     if (rc == 0 && w->want > 0)
@@ -340,7 +340,7 @@ static int apply_end(struct sqlite *s, struct store_end *w)
     CHECK(w->state == RECORD_QUEUED || record_has_ended(w->state));
     end_record(&row.record, w);
     w->seq = row.record.seq;
-    rc = sqlite_add_attempt(s, row.record.seq, &w->attempt);
+    rc = store_end_is_recorded(w) ? sqlite_add_attempt(s, row.record.seq, &w->attempt) : 0;
     if (rc == 0 && w->state == RECORD_SUCCEEDED)
         rc = add_result(s, &row, w);
     if (rc == 0 && (w->state == RECORD_SUCCEEDED || w->state == RECORD_CANCELLED))
@@ -410,7 +410,7 @@ static int apply_retry(struct sqlite *s, struct store_change *w)
         return rc == -EDQUOT ? -EBUSY : rc;
     r->state = RECORD_QUEUED;
     r->attempts = 0;
-    r->run_at_us = r->finished_us = 0;
+    r->run_at_us = r->finished_us = r->deadline_us = 0;
     rc = sqlite_save_row(s, &row);
     w->record = *r;
     return rc < 0 ? rc : tally_move(s->tally, r, before, RECORD_QUEUED);

@@ -29,6 +29,9 @@ enum {
     STORE_PARAMS_KEPT_MAX = 65536, /* bytes of parameters that do, whatever the input */
 };
 
+/* Nothing is put off for longer, so a run_at that is farther ahead comes from a clock that has jumped, and is due. */
+#define STORE_RUN_AHEAD_US (120ULL * 1000 * 1000)
+
 struct store_limits {
     uint64_t queued_max;        /* jobs that wait */
     uint64_t queued_bytes_max;  /* of the payloads of those that wait or run */
@@ -76,7 +79,7 @@ enum store_kind {
     STORE_CLAIM,  /* takes queued jobs to run */
     STORE_END,    /* of an attempt */
     STORE_CANCEL,
-    STORE_RETRY,  /* an ended job is queued again, with all its attempts */
+    STORE_RETRY,  /* an ended job is queued again, with all its attempts and without a deadline */
     STORE_FORGET, /* an ended job and all that is kept of it */
     STORE_SWEEP,  /* what has been kept for long enough */
     STORE_STATE,  /* the shared state */
@@ -131,7 +134,8 @@ struct store_end {
     struct id id;
     uint64_t lease;
     enum record_state state;
-    bool counts; /* false: the attempt is not counted; nor even recorded when it never began (JOB_REFUSED) */
+    bool
+        counts; /* false: the attempt is not counted; nor even recorded when it never began (JOB_REFUSED) */
     uint64_t run_at_us;
     struct record_attempt attempt; /* but for its number, which the store gives */
     struct job_receipt receipt;
@@ -140,6 +144,12 @@ struct store_end {
     char media_type[RECORD_MEDIA_TYPE_BYTES];
     uint64_t seq; /* out */
 };
+
+/* Whether the attempt goes into the job's history. */
+static inline bool store_end_is_recorded(const struct store_end *w)
+{
+    return w->counts || w->attempt.end.outcome != JOB_REFUSED;
+}
 
 /* CANCEL: rc 0, and `record` as it is now; -EALREADY: it had ended, `record` says how. RETRY: 0; -EALREADY: it is
  * neither dead nor failed; -ENODATA: its payload is not kept any more; -EBUSY, -EFBIG as for STORE_SUBMIT. FORGET: 0;
@@ -163,8 +173,8 @@ struct store_sweep {
  * share it. */
 struct store_state {
     struct store_write write;
-    /* On the store's thread, within the transaction: the next row, or false. `value` NULL: the key is deleted. Texts
-     * stay until `done`. A batch that failed is asked from the start again: `rewind` is true for the first row. */
+    /* On the store's thread, within the transaction, perhaps with LOCK_STORE held, so it must not read the store: the
+     * next row, or false. `value` NULL: the key is deleted. Texts stay until `done`. A batch that failed is asked from the start again: `rewind` is true for the first row. */
     bool (*next)(struct store_state *w, bool rewind, const char **ret_key, const char **ret_value,
                  uint64_t *ret_version);
     uint64_t

@@ -7,9 +7,11 @@
 #include <sys/stat.h>
 
 #include <cmocka.h>
+#include <microhttpd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "http/gate.h"
 #include "http/response.h"
 #include "state/metrics.h"
 #include "client.h"
@@ -439,6 +441,12 @@ static void a_body_comes_whole(void **state)
     client_close(&c);
 }
 
+/* 1.0 is told to judge the form of what it reads; before, nobody sees how chunks end. */
+static bool library_is_strict(void)
+{
+    return !gate_knows_layout(MHD_get_version());
+}
+
 /* The chunk ends, for us, in a bare line feed; for others it may go on. */
 static void what_follows_chunks_is_not_believed(void **state)
 {
@@ -454,7 +462,7 @@ static void what_follows_chunks_is_not_believed(void **state)
             client_send_bytes(&c, "\0\n", 2);
         client_send(&c, "GET /hello" HOST "\r\n");
         a = client_receive(&c, false);
-        assert_int_equal(a.status, 200);
+        assert_int_equal(a.status, library_is_strict() ? 400 : 200);
         assert_string_equal(answer_header(&a, "Connection"), "close");
         assert_true(client_is_closed(&c));
         answer_release(&a);
@@ -559,9 +567,10 @@ static void a_client_is_told_to_go_on(void **state)
 static void an_expectation_without_a_body_costs_no_answer(void **state)
 {
     struct client c = client_open(server_url(*state));
+    int first = library_is_strict() ? 1 : 0; /* 1.0 does not ask for a body that there is not */
 
     client_send(&c, "GET /hello" HOST "Expect: 100-continue\r\n\r\nGET /hello" HOST "\r\n");
-    for (int i = 0; i < 3; i++) {
+    for (int i = first; i < 3; i++) {
         struct answer a = client_receive(&c, i == 0);
         assert_int_equal(a.status, i == 0 ? 100 : 200);
         answer_release(&a);
