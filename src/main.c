@@ -297,9 +297,10 @@ static void stop(struct prong *p)
         p->server = server_stop(p->server);
     }
     p->access_log = access_log_free(p->access_log);
-    p->api.durable = durable_free(p->api.durable);
     p->state = durable_state_stop(p->state);
+    /* The store's thread may still be posting its last letter to durable. */
     p->api.store = store_close(p->api.store);
+    p->api.durable = durable_free(p->api.durable);
     p->api.sched = sched_free(p->api.sched);
     p->api.kv = kv_free(p->api.kv);
 }

@@ -181,12 +181,12 @@ void api_jobs_get(struct request *r)
 struct asked {
     struct durable_change change;
     bool forgets;
-    int posted;
+    int refused; /* 0, or why it was not even posted */
 };
 
 static int outcome_of(const struct asked *a)
 {
-    return a->posted < 0 ? a->posted : a->change.store.write.rc;
+    return a->refused < 0 ? a->refused : a->change.store.write.rc;
 }
 
 static void changed(struct durable_change *change)
@@ -200,12 +200,15 @@ static void cancelled(struct durable_change *change)
     struct asked *a = CONTAINER_OF(change, struct asked, change);
     struct request *r = change->owner;
 
+    int rc = 0;
+
     if (change->store.write.rc == -EALREADY) {
         a->forgets = true;
         change->done = changed;
-        a->posted = durable_forget(api_of(r)->durable, change);
-        if (a->posted == 0)
+        rc = durable_forget(api_of(r)->durable, change);
+        if (rc == 0)
             return;
+        a->refused = rc;
     }
     request_unpark(r);
 }
@@ -250,6 +253,7 @@ static void ask_change(struct request *r, int (*post)(struct durable *d, struct 
                        void (*done)(struct durable_change *c), void (*respond)(struct request *r))
 {
     struct asked *a;
+    int rc;
 
     if (!id_is_valid(r->parts[0])) {
         jobs_refuse(r, -ENOENT);
@@ -269,9 +273,12 @@ static void ask_change(struct request *r, int (*post)(struct durable *d, struct 
         jobs_refuse(r, -ECANCELED);
         return;
     }
-    a->posted = post(api_of(r)->durable, &a->change);
-    if (a->posted < 0)
+    /* Once it is posted, other threads have it. */
+    rc = post(api_of(r)->durable, &a->change);
+    if (rc < 0) {
+        a->refused = rc;
         request_unpark(r);
+    }
 }
 
 void api_jobs_delete(struct request *r)

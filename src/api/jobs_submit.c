@@ -10,7 +10,7 @@ struct submission {
     struct durable_submit submit;
     struct durable_watch watch;
     uint64_t wait_until_ns; /* 0: not at all */
-    int posted;             /* what durable_submit said */
+    int refused;            /* 0, or why it was not even posted */
 };
 
 /* ---- what is kept ---- */
@@ -161,8 +161,8 @@ static void go_on(struct request *r)
     bool is_compute = r->route->handle == api_compute;
     bool waited = s->wait_until_ns != 0;
 
-    if (s->posted < 0)
-        jobs_refuse(r, s->posted == -EBUSY ? -EAGAIN : s->posted);
+    if (s->refused < 0)
+        jobs_refuse(r, s->refused == -EBUSY ? -EAGAIN : s->refused);
     else if (store->write.rc < 0)
         jobs_refuse(r, store->write.rc);
     else if (waited && c->wants_events)
@@ -206,6 +206,7 @@ static void kept(struct durable_submit *submit)
 void jobs_submit(struct request *r, struct compute *c)
 {
     struct submission *s = c->durable.submission = calloc(1, sizeof(*s));
+    int rc;
 
     if (s == NULL) {
         jobs_refuse(r, -ENOMEM);
@@ -218,7 +219,10 @@ void jobs_submit(struct request *r, struct compute *c)
         jobs_refuse(r, -ECANCELED);
         return;
     }
-    s->posted = durable_submit(api_of(r)->durable, &s->submit);
-    if (s->posted < 0)
+    /* Once it is posted, other threads have it. */
+    rc = durable_submit(api_of(r)->durable, &s->submit);
+    if (rc < 0) {
+        s->refused = rc;
         request_unpark(r);
+    }
 }

@@ -23,12 +23,16 @@ static void end_written(struct store_write *w)
 static void post_end(struct live *l)
 {
     struct durable *d = l->durable;
+    int rc;
 
     l->end.write = (struct store_write) {
         .kind = STORE_END, .done = end_written, .owner = l, .now_us = durable_now_us(d)};
-    l->end.write.rc = store_post(d->config.store, &l->end.write);
-    if (l->end.write.rc < 0)
+    /* Once it is posted it is the store's, which may be done with it before this returns. */
+    rc = store_post(d->config.store, &l->end.write);
+    if (rc < 0) {
+        l->end.write.rc = rc;
         run_kept(l);
+    }
 }
 
 /* `end.attempt.end` says how, `next` what becomes of it. */

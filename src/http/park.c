@@ -7,6 +7,7 @@
 #include "base/clock.h"
 
 enum { PARK_OUT, PARK_IN };
+enum { DRAIN_LOOK_MS = 10 };
 
 void park_lot_init(struct park_lot *lot)
 {
@@ -39,12 +40,17 @@ bool park_lot_enter(struct park_lot *lot)
     return false;
 }
 
+/* Whoever sees the lot empty may free it, so nothing of it is touched after the count; but with the lock, which the one
+ * who waits holds when it looks. Who comes here just before the drain wakes nobody, and is seen after DRAIN_LOOK_MS. */
 void park_lot_leave(struct park_lot *lot)
 {
-    if (atomic_fetch_sub(&lot->parked, 1) != 1 || !atomic_load(&lot->draining))
+    if (!atomic_load(&lot->draining)) {
+        atomic_fetch_sub(&lot->parked, 1);
         return;
+    }
     LOCKED(&lot->lock);
-    CHECK(pthread_cond_broadcast(&lot->emptied) == 0);
+    if (atomic_fetch_sub(&lot->parked, 1) == 1)
+        CHECK(pthread_cond_broadcast(&lot->emptied) == 0);
 }
 
 bool park_suspend(struct park_lot *lot, struct park *p, struct MHD_Connection *connection)
@@ -82,12 +88,15 @@ void park_lot_drain(struct park_lot *lot)
 
 size_t park_lot_wait(struct park_lot *lot, uint64_t deadline_ns)
 {
-    struct timespec until = {.tv_sec = (time_t)(deadline_ns / CLOCK_NS_PER_S),
-                             .tv_nsec = (long)(deadline_ns % CLOCK_NS_PER_S)};
     LOCKED(&lot->lock);
 
     while (atomic_load(&lot->parked) > 0) {
-        if (pthread_cond_timedwait(&lot->emptied, &lot->lock.mutex, &until) == ETIMEDOUT)
+        uint64_t now_ns = clock_now_ns();
+        uint64_t look_ns = MIN(deadline_ns, now_ns + DRAIN_LOOK_MS * CLOCK_NS_PER_MS);
+        struct timespec until = {.tv_sec = (time_t)(look_ns / CLOCK_NS_PER_S),
+                                 .tv_nsec = (long)(look_ns % CLOCK_NS_PER_S)};
+        int rc = pthread_cond_timedwait(&lot->emptied, &lot->lock.mutex, &until);
+        if (rc == ETIMEDOUT && look_ns == deadline_ns)
             break;
     }
     return atomic_load(&lot->parked);

@@ -24,14 +24,19 @@ struct stream {
     struct park park;
 };
 
+/* The place in the lot is kept for both, so that whoever waits for an empty one knows that the poster has returned from
+ * resuming the connection. */
 static void let_go(struct stream *s)
 {
+    struct park_lot *lot = s->park.lot;
+
     if (atomic_fetch_sub(&s->holders, 1) != 1)
         return;
     buf_release(&s->waiting);
     buf_release(&s->last);
     lock_release(&s->lock);
     free(s);
+    park_lot_leave(lot);
 }
 
 /* Moves what is left of `from` behind *sent; the bytes. */
@@ -88,7 +93,6 @@ static void forget(void *arg)
     struct stream *s = arg;
 
     atomic_store(&s->gone, true);
-    park_lot_leave(s->park.lot);
     let_go(s);
 }
 
@@ -123,11 +127,12 @@ struct stream *stream_open(struct request *r)
         r->response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, READER_BYTES, read_stream,
                                                         s, forget);
     if (r->response == NULL) {
-        park_lot_leave(r->park.lot);
         if (s != NULL)
             let_go(s);
         if (s != NULL)
             let_go(s);
+        else
+            park_lot_leave(r->park.lot);
         respond_problem(r, PROBLEM_NO_ROOM, NULL, "There is no memory for a stream. Try later.");
         return NULL;
     }
