@@ -71,6 +71,15 @@ static int commit(struct store *s)
     return 0;
 }
 
+/* What a transaction that failed has told of a submission is not true any more. */
+static void ask_anew(struct store_write *w)
+{
+    struct store_submit *submit = CONTAINER_OF(w, struct store_submit, write);
+
+    if (w->kind == STORE_SUBMIT)
+        submit->record = submit->asked;
+}
+
 /* All of them in one transaction: 0, or why nothing of it is kept. */
 static int write_batch(struct store *s, const struct mail_list *batch)
 {
@@ -81,6 +90,7 @@ static int write_batch(struct store *s, const struct mail_list *batch)
         return rc;
     STAILQ_FOREACH (mail, batch, link) {
         struct store_write *w = write_of(mail);
+        ask_anew(w);
         w->rc = s->engine->apply(s->e, w);
         if (w->rc < 0 && !is_refusal(w->rc)) {
             s->engine->rollback(s->e);
@@ -280,6 +290,10 @@ int store_post(struct store *s, struct store_write *w)
     if (w->kind == STORE_SUBMIT && pending >= STORE_PENDING_MAX) {
         (void)atomic_fetch_sub(&s->pending, 1);
         return -EBUSY;
+    }
+    if (w->kind == STORE_SUBMIT) {
+        struct store_submit *submit = CONTAINER_OF(w, struct store_submit, write);
+        submit->asked = submit->record;
     }
     mailbox_post(&s->mailbox, &w->mail);
     return 0;

@@ -28,7 +28,7 @@ static int tear_down(void **state)
 
 static void a_thing_is_found_at_once_and_stays_after_the_commit(void **state)
 {
-    int thing = 0;
+    static int thing; /* the table drops it after the test */
 
     assert_null(table_get(*state, "a"));
     assert_int_equal(table_set(*state, "a", &thing), 0);
@@ -42,7 +42,7 @@ static void a_thing_is_found_at_once_and_stays_after_the_commit(void **state)
 
 static void a_rollback_brings_back_what_was(void **state)
 {
-    int first = 0, second = 0, third = 0;
+    static int first, second, third;
 
     assert_int_equal(table_set(*state, "a", &first), 0);
     table_commit(*state);
@@ -62,7 +62,7 @@ static void a_rollback_brings_back_what_was(void **state)
 
 static void what_is_replaced_or_removed_is_dropped_by_the_commit(void **state)
 {
-    int first = 0, second = 0;
+    static int first, second;
 
     assert_int_equal(table_set(*state, "a", &first), 0);
     assert_int_equal(table_set(*state, "b", &first), 0);
@@ -84,7 +84,8 @@ static int count_each(void *arg, const char *name, void *thing)
 
 static void each_is_told_until_one_says_stop(void **state)
 {
-    int a = 0, b = 0, gone = 0, left = 10;
+    static int a, b, gone;
+    int left = 10;
 
     assert_int_equal(table_set(*state, "a", &a), 0);
     assert_int_equal(table_set(*state, "b", &b), 0);
