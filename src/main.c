@@ -19,6 +19,7 @@
 #include "base/parse.h"
 #include "client.h"
 #include "config.h"
+#include "durable/state.h"
 #include "healthcheck.h"
 #include "http/access_log.h"
 #include "http/listen.h"
@@ -43,7 +44,8 @@ struct prong {
     struct api api;
     struct server *server;
     struct access_log *access_log;
-    int listen_fd; /* inherited, or -1 */
+    struct durable_state *state; /* NULL: it is kept in memory alone */
+    int listen_fd;               /* inherited, or -1 */
     int signals;
 };
 
@@ -151,6 +153,11 @@ static int open_store(struct prong *p, struct err *err)
         err);
 }
 
+static bool keeps_state(const struct config *c)
+{
+    return strcmp(c->state_durability, "commit") == 0;
+}
+
 static int start_durable(struct prong *p, struct err *err)
 {
     return durable_start(&p->api.durable,
@@ -169,6 +176,8 @@ static int start(struct prong *p, struct err *err)
 
     if (rc == 0)
         rc = open_store(p, err);
+    if (rc == 0 && keeps_state(&p->config))
+        rc = durable_state_start(&p->state, p->api.kv, p->api.store, err);
     if (rc == 0)
         rc = sched_start(&p->api.sched, &sched_config, err);
     if (rc < 0)
@@ -289,6 +298,7 @@ static void stop(struct prong *p)
     }
     p->access_log = access_log_free(p->access_log);
     p->api.durable = durable_free(p->api.durable);
+    p->state = durable_state_stop(p->state);
     p->api.store = store_close(p->api.store);
     p->api.sched = sched_free(p->api.sched);
     p->api.kv = kv_free(p->api.kv);
@@ -342,6 +352,9 @@ static int prepare(struct prong *p, struct err *err)
     if (log_format_parse(p->config.log_format, &format) < 0)
         return err_set(err, -EINVAL, "--log-format must be auto, logfmt or json, not '%s'.",
                        p->config.log_format);
+    if (!keeps_state(&p->config) && strcmp(p->config.state_durability, "memory") != 0)
+        return err_set(err, -EINVAL, "--state-durability must be commit or memory, not '%s'.",
+                       p->config.state_durability);
     log_init("prong", level);
     log_set_format(format);
     rc = listen_inherit(&p->listen_fd, err);
