@@ -39,12 +39,19 @@ bool park_lot_enter(struct park_lot *lot)
     return false;
 }
 
+/* The last one out goes through the lock, so that whoever has waited for it under the lock may take the lot apart: this
+ * thread touches nothing of it any more. The others touch nothing after their exchange. */
 void park_lot_leave(struct park_lot *lot)
 {
-    if (atomic_fetch_sub(&lot->parked, 1) != 1 || !atomic_load(&lot->draining))
-        return;
+    size_t parked = atomic_load(&lot->parked);
+
+    while (parked > 1) {
+        if (atomic_compare_exchange_weak(&lot->parked, &parked, parked - 1))
+            return;
+    }
     LOCKED(&lot->lock);
-    CHECK(pthread_cond_broadcast(&lot->emptied) == 0);
+    if (atomic_fetch_sub(&lot->parked, 1) == 1)
+        CHECK(pthread_cond_broadcast(&lot->emptied) == 0);
 }
 
 bool park_suspend(struct park_lot *lot, struct park *p, struct MHD_Connection *connection)
