@@ -316,6 +316,7 @@ class Server:
             command += [flag] if value is True else [flag, str(value)]
         self.command = command + list(flags)
         self.data = pathlib.Path(folder)
+        self.errors = None
         self.log_lines, self._log_changed = [], threading.Condition()
         self.is_faulty = is_faulty
         self.tls = ssl.create_default_context(cafile=options["tls_cert"]) if "tls_cert" in options else None
@@ -492,7 +493,8 @@ class Server:
             match = FORBIDDEN.search(line)
             # What a sanitizer says of a worker that was told to crash is no news.
             of_worker = re.match(r"==(\d+)==", line)
-            if match and not (self.is_faulty and of_worker and int(of_worker.group(1)) != self.pid):
+            is_expected = self.errors is not None and self.errors.search(line)
+            if match and not is_expected and not (self.is_faulty and of_worker and int(of_worker.group(1)) != self.pid):
                 bad.append(line)
         assert not bad, "in its log:\n" + "\n".join(bad)
 
@@ -523,12 +525,14 @@ class Servers:
     def __init__(self, folder):
         self.folder, self.made = folder, []
 
-    def __call__(self, *flags, env=None, is_faulty=False, is_awaited=True, data=None, before=(), **options):
-        """`data`: of a server that has ended, to go on with what it has kept. `before`: a command that becomes the server."""
+    def __call__(self, *flags, env=None, is_faulty=False, is_awaited=True, data=None, before=(), errors=None, **options):
+        """`data`: of a server that has ended, to go on with what it has kept. `before`: a command that becomes the server.
+        `errors`: what its log may complain of."""
         if data is None:
             data = self.folder / f"data{len(self.made)}"
             data.mkdir()
         made = Server(data, options, flags, env or {}, is_faulty or "enable_fault_kernel" in options, before)
+        made.errors = re.compile(errors) if errors else None
         self.made.append(made)
         if is_awaited:
             made.wait_listening()

@@ -37,7 +37,6 @@ check)
     need openssl "certificates for the tests of TLS" program openssl
     need wrk "load during the fault tests" program wrk
     need slowhttptest "slow clients in the system tests" program slowhttptest
-    need faketime "a clock that jumps in the fault tests" program faketime
     need nginx-light "a proxy in front of us" program nginx
     need haproxy "another proxy in front of us" program haproxy
     ;;

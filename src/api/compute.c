@@ -143,7 +143,7 @@ static bool choose_body(struct request *r, struct compute *c)
     char media_type[64];
 
     request_media_type(r, media_type, sizeof(media_type));
-    if (r->method != HTTP_POST || (announced == 0 && *media_type == '\0')) {
+    if (r->method != HTTP_POST || (!request_has_body(r) && *media_type == '\0')) {
         c->body_kind = COMPUTE_NO_BODY;
         return true;
     }

@@ -1,5 +1,6 @@
 #include "api/jobs_json.h"
 
+#include <math.h>
 #include <signal.h>
 #include <sys/wait.h>
 
@@ -13,6 +14,12 @@
 enum { FRAME_BYTES_MAX = 64 }; /* around the parameters */
 
 static const double us_per_s = 1e6;
+
+/* With no more digits than mean something: the longest number decides how all are written. */
+static json_t *rounded(double value, double parts)
+{
+    return json_real(round(value * parts) / parts);
+}
 
 static json_t *seconds(uint64_t us)
 {
@@ -42,8 +49,8 @@ static json_t *progress(const struct jobs_view *v)
 {
     if (v->record->state != RECORD_RUNNING || v->total == 0)
         return json_null();
-    return json_pack("{s:I, s:I, s:f}", "done", (json_int_t)v->done, "total", (json_int_t)v->total,
-                     "fraction", (double)v->done / (double)v->total);
+    return json_pack("{s:I, s:I, s:o}", "done", (json_int_t)v->done, "total", (json_int_t)v->total,
+                     "fraction", rounded((double)v->done / (double)v->total, 1e6));
 }
 
 /* Of a running job by how far it is, of a queued one by how many go first and how many end in a second. */
@@ -55,10 +62,10 @@ static json_t *eta(const struct jobs_view *v)
     if (record->state == RECORD_RUNNING && v->done > 0 && v->done <= v->total &&
         v->now_us > record->started_us) {
         ran_us = (double)(v->now_us - record->started_us);
-        return json_real(ran_us * (double)(v->total - v->done) / (double)v->done / us_per_s);
+        return rounded(ran_us * (double)(v->total - v->done) / (double)v->done / us_per_s, 1e3);
     }
     if (record->state == RECORD_QUEUED && v->has_position && v->per_s > 0)
-        return json_real((double)(v->position + 1) / v->per_s);
+        return rounded((double)(v->position + 1) / v->per_s, 1e3);
     return json_null();
 }
 

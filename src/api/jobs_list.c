@@ -84,7 +84,7 @@ void api_jobs_list(struct request *r)
     struct store_filter filter = {.before = 0};
     struct api *api = api_of(r);
     json_t *page;
-    size_t limit, bytes;
+    size_t limit = 0, bytes;
     char *text;
     int n;
 

@@ -141,6 +141,9 @@ bool request_accepts(struct request *r, const char *media_type);
 /* The content length announced, or UINT64_MAX when chunked or absent. */
 uint64_t request_content_length(const struct request *r);
 
+/* Whether a body comes with it, by its head. */
+bool request_has_body(const struct request *r);
+
 /* The socket, for watching whether the client leaves; only while parked or in a handler. */
 int request_socket(const struct request *r);
 

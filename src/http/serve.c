@@ -153,11 +153,6 @@ static void decode_path(struct request *r)
     r->text_used += (size_t)n + 1;
 }
 
-static bool has_body(const struct request *r)
-{
-    return r->is_chunked || (r->content_length != UINT64_MAX && r->content_length > 0);
-}
-
 static size_t body_max(const struct request *r)
 {
     return r->route == NULL ? 0 : r->route->body_max;
@@ -199,9 +194,9 @@ static void answer_unrouted(struct request *r)
         respond_not_allowed(r, all);
     else if (r->allowed != 0)
         respond_not_allowed(r, r->allowed);
-    else if (files != NULL && reads && has_body(r) && static_exists(files, r))
+    else if (files != NULL && reads && request_has_body(r) && static_exists(files, r))
         respond_too_large(r);
-    else if (cache != NULL && reads && !has_body(r) && static_answer(cache, r))
+    else if (cache != NULL && reads && !request_has_body(r) && static_answer(cache, r))
         return;
     else if (files != NULL && !reads && static_exists(files, r))
         respond_not_allowed(r, of_files);
@@ -313,7 +308,7 @@ static void admit(struct request *r)
     if (!is_within_quota(r) || !access_judge(s->access, r, is_open(r)))
         return;
     if (r->route == NULL) {
-        if (has_body(r))
+        if (request_has_body(r))
             answer_unrouted(r);
         return;
     }
@@ -321,12 +316,12 @@ static void admit(struct request *r)
     buf_init(&r->body, r->route->body_max);
     if (r->content_length != UINT64_MAX && r->content_length > r->route->body_max)
         respond_too_large(r);
-    else if (has_body(r) && is_encoded(r))
+    else if (request_has_body(r) && is_encoded(r))
         respond_problem(r, PROBLEM_UNSUPPORTED_MEDIA_TYPE, NULL,
                         "Send the body without Content-Encoding: none is known here.");
     else if (r->route->begin != NULL)
         r->route->begin(r);
-    if (has_body(r) && !r->is_chunked && !request_is_answered(r))
+    if (request_has_body(r) && !r->is_chunked && !request_is_answered(r))
         (void)take_from_budget(r, r->content_length);
 }
 
@@ -370,7 +365,7 @@ static enum MHD_Result deliver(struct request *r)
 /* Whether to refuse at once, at the price of the connection, and not when the body has been read. */
 static bool is_due(const struct request *r)
 {
-    return has_body(r) && (r->must_close || r->is_chunked || r->expects_continue ||
+    return request_has_body(r) && (r->must_close || r->is_chunked || r->expects_continue ||
                            r->content_length > DISCARD_BYTES_MAX);
 }
 
@@ -387,9 +382,9 @@ static enum MHD_Result begin(struct request *r, const char *method, const char *
     if (request_is_answered(r) && is_due(r))
         return deliver(r);
     /* On the client's word no more than this: it may never send what it announced. */
-    if (has_body(r) && !r->is_chunked && !request_is_answered(r) && r->sink.write == NULL)
+    if (request_has_body(r) && !r->is_chunked && !request_is_answered(r) && r->sink.write == NULL)
         (void)buf_reserve(&r->body, (size_t)MIN(r->content_length, (uint64_t)RESERVE_BYTES_MAX));
-    if (has_body(r))
+    if (request_has_body(r))
         deadline_body(&r->peer->deadline, clock_coarse_ns());
     return MHD_YES;
 }

@@ -55,7 +55,7 @@ def rate(server, path, body):
 @row("jobs")
 def measure_submissions():
     job = json.dumps({"kernel": "echo", "params": {"message": "x"}})
-    with Server("--jobs-queue", "100000000", "--jobs-bytes", "1T") as server:
+    with Server("--jobs-queue", "100000000", "--jobs-bytes", "1024G") as server:
         sync = fdatasync_us(server.folder)
         per_s, p99 = rate(server, "/jobs", job)
         done = server.status()["jobs"]["ended"]
@@ -98,7 +98,7 @@ def multiply(db, table, column, count):
 @row("jobstart")
 def measure_start():
     """The jobs are accepted by a server whose workers are busy, which is then killed."""
-    server = Server("--workers", "1", "--jobs-queue", "100000000", "--jobs-bytes", "1T")
+    server = Server("--workers", "1", "--jobs-queue", "100000000", "--jobs-bytes", "1024G")
     job = json.dumps({"kernel": "sleep", "params": {"seconds": 3600}})
     times = []
     with server:

@@ -276,7 +276,9 @@ class Client:
     def send(self, path, headers="", body=None):
         head = f"{'GET' if body is None else 'POST'} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{headers}"
         if body is not None:
-            head += f"Content-Type: application/octet-stream\r\nContent-Length: {len(body)}\r\n"
+            if "Content-Type" not in headers:
+                head += "Content-Type: application/octet-stream\r\n"
+            head += f"Content-Length: {len(body)}\r\n"
         self.socket.sendall(head.encode("ascii") + b"\r\n")
         if body is not None:
             self.socket.sendall(body)

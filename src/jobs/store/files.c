@@ -28,6 +28,7 @@ struct files {
     int folder_fd;
     char owner[OWNER_DIGITS + 1];
     struct file_list made, forgotten; /* by this transaction */
+    struct file_list doubtful; /* made by those whose commit failed since the last that did not */
 };
 
 static const char *kind_name(enum files_kind kind)
@@ -88,6 +89,7 @@ struct files *files_free(struct files *f)
     (void)close(f->folder_fd);
     free(f->made.files);
     free(f->forgotten.files);
+    free(f->doubtful.files);
     free(f);
     return NULL;
 }
@@ -155,33 +157,50 @@ int files_sync(struct files *f)
     return -ESHUTDOWN;
 }
 
-static void unlink_all(struct files *f, const struct file_list *list)
+static bool list_has(const struct file_list *list, struct file file)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        if (list->files[i].kind == file.kind && list->files[i].seq == file.seq)
+            return true;
+    }
+    return false;
+}
+
+static void unlink_all(struct files *f, struct file_list *list, const struct file_list *but)
 {
     char name[NAME_BYTES];
 
     for (size_t i = 0; i < list->count; i++) {
+        if (list_has(but, list->files[i]))
+            continue;
         file_name(f, list->files[i], name);
         if (unlinkat(f->folder_fd, name, 0) < 0 && errno != ENOENT)
             log_warning("cannot remove the file %s, which is not needed any more: %s", name,
                         strerror(errno));
     }
-}
-
-static void end_transaction(struct files *f, const struct file_list *gone)
-{
-    unlink_all(f, gone);
-    f->made.count = 0;
-    f->forgotten.count = 0;
+    list->count = 0;
 }
 
 void files_commit(struct files *f)
 {
-    end_transaction(f, &f->forgotten);
+    unlink_all(f, &f->forgotten, &(struct file_list) {.count = 0});
+    unlink_all(f, &f->doubtful, &f->made);
+    f->made.count = 0;
 }
 
 void files_rollback(struct files *f)
 {
-    end_transaction(f, &f->made);
+    unlink_all(f, &f->made, &f->doubtful);
+    f->forgotten.count = 0;
+}
+
+void files_doubt(struct files *f)
+{
+    /* Without memory to remember them, the sweep at the next start finds them. */
+    for (size_t i = 0; i < f->made.count && list_reserve(&f->doubtful) == 0; i++)
+        f->doubtful.files[f->doubtful.count++] = f->made.files[i];
+    f->made.count = 0;
+    f->forgotten.count = 0;
 }
 
 int files_open_one(const struct files *f, enum files_kind kind, uint64_t seq, int *ret_fd,

@@ -38,6 +38,10 @@ int files_sync(struct files *f);
 void files_commit(struct files *f);
 void files_rollback(struct files *f);
 
+/* A commit has failed, and its rows may be on the disk all the same, so their files stay until the next commit: that one
+ * makes sure that they are not. */
+void files_doubt(struct files *f);
+
 /* From any thread: *ret_fd is the caller's, at the start of the file, whose size is *ret_bytes. -ENOENT, -EIO,
  * -ENOMEM. */
 int files_open_one(const struct files *f, enum files_kind kind, uint64_t seq, int *ret_fd,

@@ -85,7 +85,7 @@ struct memory {
     struct tally *tally;
     struct table *ids, *keys, *state;
     struct order orders[MEMORY_ORDER_COUNT];
-    SLIST_HEAD(, entry) touched;
+    SLIST_HEAD(entry_list, entry) touched;
     char (*kernels)[PRONG_NAME_MAX + 1]; /* all that were ever asked for */
     uint32_t kernel_count;
     uint64_t seq, seq_before;                     /* of the newest job */

@@ -264,7 +264,7 @@ static int apply_retry(struct memory *m, struct entry *entry, struct store_chang
         return rc == -EDQUOT ? -EBUSY : rc;
     r->state = RECORD_QUEUED;
     r->attempts = 0;
-    r->run_at_us = r->finished_us = 0;
+    r->run_at_us = r->finished_us = r->deadline_us = 0;
     return entry_save(m, entry, r);
 }
 

@@ -123,8 +123,11 @@ static int engine_commit(void *e)
 
     if (rc == 0)
         rc = files_sync(s->files);
-    if (rc == 0)
+    if (rc == 0) {
         rc = run(s, STATEMENT_TRANSACTION_COMMIT);
+        if (rc < 0)
+            files_doubt(s->files);
+    }
     if (rc < 0) {
         engine_rollback(s);
         return settle(s, rc);

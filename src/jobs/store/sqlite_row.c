@@ -30,7 +30,7 @@ bool row_id_pack(const char *text, unsigned char out[ROW_ID_BYTES])
 
 static struct id id_unpack(const unsigned char *packed)
 {
-    struct id id;
+    struct id id = {.text = ""};
     char *out = id.text;
 
     for (size_t i = 0; i < ROW_ID_BYTES; i++) {
@@ -39,7 +39,6 @@ static struct id id_unpack(const unsigned char *packed)
         *out++ = "0123456789abcdef"[packed[i] >> 4];
         *out++ = "0123456789abcdef"[packed[i] & 15];
     }
-    *out = '\0';
     return id;
 }
 
@@ -55,7 +54,6 @@ void row_bind_fixed(struct query *q, const struct row *row,
     bind_number(q, r->priority);
     bind_number(q, r->chunks_wanted);
     bind_number(q, r->timeout_us);
-    bind_number_or_null(q, r->deadline_us);
     bind_number(q, r->payload_bytes);
     bind_number(q, r->attempts_max);
     bind_number(q, r->created_us);
@@ -72,7 +70,6 @@ static void read_fixed(struct query *q, struct row *row, const unsigned char **r
     r->priority = (unsigned)column_number(q);
     r->chunks_wanted = column_number(q);
     r->timeout_us = column_number(q);
-    r->deadline_us = column_number(q);
     r->payload_bytes = column_number(q);
     r->attempts_max = (unsigned)column_number(q);
     r->created_us = column_number(q);
@@ -121,6 +118,7 @@ void row_bind_changing(struct query *q, const struct row *row)
     const struct record *r = &row->record;
 
     bind_number(q, r->state);
+    bind_number_or_null(q, r->deadline_us);
     bind_number(q, r->attempts);
     bind_number(q, r->lease);
     bind_number_or_null(q, r->run_at_us);
@@ -140,6 +138,7 @@ static void read_changing(struct query *q, struct row *row)
     struct record *r = &row->record;
 
     r->state = (enum record_state)column_number(q);
+    r->deadline_us = column_number(q);
     r->attempts = (unsigned)column_number(q);
     r->lease = column_number(q);
     r->run_at_us = column_number(q);

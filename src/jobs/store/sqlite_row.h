@@ -8,15 +8,16 @@
 #include "jobs/store/sqlite_query.h"
 
 #define ROW_FIXED_COLUMNS                                                                          \
-    "seq, id, kernel, client, priority, chunks_wanted, timeout_us, deadline_us, payload_bytes, "   \
+    "seq, id, kernel, client, priority, chunks_wanted, timeout_us, payload_bytes, "                \
     "attempts_max, created_us"
-#define ROW_FIXED_MARKS "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?"
+#define ROW_FIXED_MARKS "?, ?, ?, ?, ?, ?, ?, ?, ?, ?"
 
 #define ROW_CHANGING_COLUMNS                                                                       \
-    "state, attempts, lease, run_at_us, started_us, finished_us, outcome, wait_status, was_oom, "  \
+    "state, deadline_us, attempts, lease, run_at_us, started_us, finished_us, outcome, "           \
+    "wait_status, was_oom, "                                                                       \
     "text, wait_ns, run_ns, cpu_ns, max_rss_kb, chunks, retries, workers, media_type, result, "    \
     "result_bytes, payload, files"
-#define ROW_CHANGING_MARKS "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?"
+#define ROW_CHANGING_MARKS "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?"
 
 #define ROW_COLUMNS ROW_FIXED_COLUMNS ", " ROW_CHANGING_COLUMNS
 #define ROW_MARKS   ROW_FIXED_MARKS ", " ROW_CHANGING_MARKS

@@ -410,7 +410,7 @@ static int apply_retry(struct sqlite *s, struct store_change *w)
         return rc == -EDQUOT ? -EBUSY : rc;
     r->state = RECORD_QUEUED;
     r->attempts = 0;
-    r->run_at_us = r->finished_us = 0;
+    r->run_at_us = r->finished_us = r->deadline_us = 0;
     rc = sqlite_save_row(s, &row);
     w->record = *r;
     return rc < 0 ? rc : tally_move(s->tally, r, before, RECORD_QUEUED);

@@ -79,7 +79,7 @@ enum store_kind {
     STORE_CLAIM,  /* takes queued jobs to run */
     STORE_END,    /* of an attempt */
     STORE_CANCEL,
-    STORE_RETRY,  /* an ended job is queued again, with all its attempts */
+    STORE_RETRY,  /* an ended job is queued again, with all its attempts and without a deadline */
     STORE_FORGET, /* an ended job and all that is kept of it */
     STORE_SWEEP,  /* what has been kept for long enough */
     STORE_STATE,  /* the shared state */
@@ -134,7 +134,8 @@ struct store_end {
     struct id id;
     uint64_t lease;
     enum record_state state;
-    bool counts; /* false: the attempt is not counted; nor even recorded when it never began (JOB_REFUSED) */
+    bool
+        counts; /* false: the attempt is not counted; nor even recorded when it never began (JOB_REFUSED) */
     uint64_t run_at_us;
     struct record_attempt attempt; /* but for its number, which the store gives */
     struct job_receipt receipt;
@@ -172,8 +173,8 @@ struct store_sweep {
  * share it. */
 struct store_state {
     struct store_write write;
-    /* On the store's thread, within the transaction: the next row, or false. `value` NULL: the key is deleted. Texts
-     * stay until `done`. A batch that failed is asked from the start again: `rewind` is true for the first row. */
+    /* On the store's thread, within the transaction, perhaps with LOCK_STORE held, so it must not read the store: the
+     * next row, or false. `value` NULL: the key is deleted. Texts stay until `done`. A batch that failed is asked from the start again: `rewind` is true for the first row. */
     bool (*next)(struct store_state *w, bool rewind, const char **ret_key, const char **ret_value,
                  uint64_t *ret_version);
     uint64_t

@@ -29,7 +29,7 @@ struct entry {
 
 struct table {
     struct entry *entries;
-    LIST_HEAD(, entry) changed;
+    LIST_HEAD(entry_list, entry) changed;
     void (*drop)(void *thing);
 };
 

@@ -29,7 +29,7 @@ struct client {
 struct tally {
     struct store_limits limits;
     struct client *clients; /* who has jobs that wait, or had some before this transaction */
-    LIST_HEAD(, client) touched;
+    LIST_HEAD(client_list, client) touched;
     struct store_counts now;
     struct lock lock; /* of `kept`, which others read */
     struct store_counts kept;

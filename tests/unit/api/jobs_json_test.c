@@ -98,6 +98,13 @@ static void who_runs_says_when_it_will_be_done(void **state)
     assert_float_equal(json_real_value(at(at(json, "progress"), "fraction")), 0.25, 0);
     assert_float_equal(json_real_value(at(json, "eta")), 15.0, 1e-9);
     json_decref(json);
+    v.done = 33;
+    v.total = 97;
+    json = jobs_json(&v);
+    assert_float_equal(json_real_value(at(at(json, "progress"), "fraction")), 0.340206, 0);
+    assert_float_equal(json_real_value(at(json, "eta")), 9.697, 0);
+    json_decref(json);
+    v.total = 100;
     v.done = 0; /* from nothing nothing can be told */
     json = jobs_json(&v);
     assert_true(json_is_null(at(json, "eta")));

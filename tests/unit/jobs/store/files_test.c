@@ -151,6 +151,26 @@ static void what_is_rolled_back_is_removed(void **state)
     assert_whole(f, 1);
 }
 
+static void a_doubtful_file_stays_until_the_next_commit(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(add(f, 1), 0);
+    assert_int_equal(add(f, 2), 0);
+    files_doubt(f->files);
+    files_rollback(f->files);
+    assert_int_equal(file_count(f), 2);
+    assert_int_equal(add(f, 2), 0);
+    files_rollback(f->files);
+    assert_int_equal(file_count(f), 2);
+    assert_int_equal(add(f, 2), 0);
+    files_commit(f->files);
+    assert_int_equal(file_count(f), 1);
+    assert_whole(f, 2);
+    files_commit(f->files);
+    assert_whole(f, 2);
+}
+
 static void short_writes_are_continued(void **state)
 {
     struct fixture *f = *state;
@@ -276,6 +296,7 @@ int main(void)
         TEST(a_file_comes_back),
         TEST(what_is_forgotten_goes_with_the_commit),
         TEST(what_is_rolled_back_is_removed),
+        TEST(a_doubtful_file_stays_until_the_next_commit),
         TEST(short_writes_are_continued),
         TEST(a_full_disk_leaves_nothing_behind),
         TEST(a_failed_sync_is_told_from_all_else),

@@ -462,6 +462,25 @@ static void a_retry_needs_room_and_its_payload(void **state)
     engine_memory.close(d.e);
 }
 
+static void a_retry_must_leave_room_for_other_clients(void **state)
+{
+    struct store_limits limits = roomy;
+    struct drive d;
+    struct record dead;
+
+    (void)state;
+    limits.queued_max = 4;
+    d = open_with(limits);
+    dead = drive_to(&d, RECORD_DEAD);
+    assert_int_equal(try_submit(&d, "127.0.0.1", "{}"), 0);
+    assert_int_equal(try_submit(&d, "127.0.0.1", "{}"), 0);
+    assert_int_equal(try_submit(&d, "other", "{}"), 0);
+    assert_int_equal(drive_change(&d, STORE_RETRY, &dead.id, NULL, NULL), -EBUSY);
+    assert_int_equal(drive_claim(&d, 1, &(struct record) {0}), 1);
+    assert_int_equal(drive_change(&d, STORE_RETRY, &dead.id, NULL, NULL), 0);
+    engine_memory.close(d.e);
+}
+
 static void only_what_has_ended_is_forgotten(void **state)
 {
     const struct drive *d = *state;
@@ -784,6 +803,7 @@ int main(void)
         TEST(cancelling_ends_what_waits_or_runs),
         TEST(only_the_dead_and_failed_are_retried),
         TEST(a_retry_needs_room_and_its_payload),
+        TEST(a_retry_must_leave_room_for_other_clients),
         TEST(only_what_has_ended_is_forgotten),
         TEST(what_is_kept_of_a_payload_depends_on_the_end),
         TEST(results_and_records_go_when_their_time_has_come),

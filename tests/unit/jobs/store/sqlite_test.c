@@ -2,11 +2,13 @@
 #include "store_fixture.h"
 
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/file.h>
 #include <sys/wait.h>
 
 #include "base/clock.h"
 #include "jobs/store/sqlite_query.h"
+#include "thread/thread.h"
 
 static int set_up(void **state)
 {
@@ -375,6 +377,70 @@ static void every_statement_goes_by_an_index(void **state)
     assert_int_equal(sqlite3_close(db), SQLITE_OK);
 }
 
+/* ---- many at once ---- */
+
+enum { READERS = 3 * 8, WRITES = 200 };
+
+struct reader {
+    struct fixture *f;
+    struct thread thread;
+    atomic_bool *is_over;
+    uint64_t rounds;
+    bool failed;
+};
+
+/* A page is one moment: the newest number never goes back, and none is left out. */
+static void *read_on(void *arg)
+{
+    struct reader *r = arg;
+    struct fixture *f = r->f;
+    struct store_filter filter = {.state = -1};
+    struct record records[3];
+    uint64_t newest = 0;
+
+    while (!atomic_load(r->is_over) && !r->failed) {
+        int count = f->engine->list(f->e, &filter, ARRAY_SIZE(records), records);
+        char *params = NULL;
+
+        r->failed = count < 1 || records[0].seq < newest;
+        for (int i = 1; i < count; i++)
+            r->failed |= records[i].seq != records[0].seq - (uint64_t)i;
+        if (!r->failed) {
+            newest = records[0].seq;
+            r->failed = f->engine->params(f->e, newest, &params) < 0;
+            free(params);
+        }
+        r->rounds++;
+    }
+    return NULL;
+}
+
+static void many_read_while_one_writes(void **state)
+{
+    struct fixture *f = *state;
+    struct reader readers[READERS];
+    atomic_bool is_over = false;
+
+    fixture_reopen(f);
+    (void)fixture_queue(f, "sum");
+    for (size_t i = 0; i < READERS; i++) {
+        readers[i] = (struct reader) {.f = f, .is_over = &is_over};
+        assert_int_equal(thread_start(&readers[i].thread, "reader", read_on, &readers[i]), 0);
+    }
+    for (int i = 0; i < WRITES; i++) {
+        (void)fixture_queue(f, "sum");
+        if (i % 50 == 0)
+            f->engine->idle(f->e);
+    }
+    atomic_store(&is_over, true);
+    for (size_t i = 0; i < READERS; i++) {
+        thread_join(&readers[i].thread);
+        assert_false(readers[i].failed);
+    }
+    fixture_reopen(f);
+    assert_int_equal(fixture_count(f).queued[1], WRITES + 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -395,6 +461,7 @@ int main(void)
         TEST(a_name_without_a_path_is_refused),
         TEST(a_folder_that_cannot_be_written_is_named),
         TEST(a_missing_folder_is_made_for_its_owner_alone),
+        TEST(many_read_while_one_writes),
         TEST(every_statement_goes_by_an_index),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
