@@ -93,8 +93,14 @@ static int list(const struct cli *cli)
 
 /* ---- one job ---- */
 
+/* Without what is for programs; of an error, what a person needs. */
 static int print_job(json_t *job)
 {
+    json_t *detail = json_object_get(json_object_get(job, "error"), "detail");
+
+    (void)json_object_del(job, "links");
+    if (detail != NULL)
+        (void)json_object_set(job, "error", detail);
     print_members(job);
     json_decref(job);
     return CLI_OK;

@@ -40,6 +40,7 @@ bool park_lot_enter(struct park_lot *lot)
     return false;
 }
 
+<<<<<<< HEAD
 /* Whoever sees the lot empty may free it, so nothing of it is touched after the count; but with the lock, which the one
  * who waits holds when it looks. Who comes here just before the drain wakes nobody, and is seen after DRAIN_LOOK_MS. */
 void park_lot_leave(struct park_lot *lot)
@@ -47,6 +48,17 @@ void park_lot_leave(struct park_lot *lot)
     if (!atomic_load(&lot->draining)) {
         atomic_fetch_sub(&lot->parked, 1);
         return;
+=======
+/* The last one out goes through the lock, so that whoever has waited for it under the lock may take the lot apart: this
+ * thread touches nothing of it any more. The others touch nothing after their exchange. */
+void park_lot_leave(struct park_lot *lot)
+{
+    size_t parked = atomic_load(&lot->parked);
+
+    while (parked > 1) {
+        if (atomic_compare_exchange_weak(&lot->parked, &parked, parked - 1))
+            return;
+>>>>>>> h-state
     }
     LOCKED(&lot->lock);
     if (atomic_fetch_sub(&lot->parked, 1) == 1)

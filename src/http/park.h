@@ -52,7 +52,8 @@ void park_lot_leave(struct park_lot *lot);
 /* From now on park_suspend and park_lot_enter refuse. */
 void park_lot_drain(struct park_lot *lot);
 
-/* Waits until nothing is parked, or the deadline. How many are left. */
+/* Waits until nothing is parked, or the deadline. How many are left; when none is, no thread that has resumed one still touches
+ * the lot. */
 size_t park_lot_wait(struct park_lot *lot, uint64_t deadline_ns);
 size_t park_lot_count(struct park_lot *lot);
 

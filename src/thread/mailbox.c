@@ -27,15 +27,13 @@ void mailbox_release(struct mailbox *m)
 
 void mailbox_post(struct mailbox *m, struct mail *letter)
 {
-    bool must_wake;
+    LOCKED(&m->lock);
 
-    lock_take(&m->lock);
     STAILQ_INSERT_TAIL(&m->waiting, letter, link);
-    must_wake = m->taker_sleeps;
-    m->taker_sleeps = false;
-    lock_drop(&m->lock);
-    if (must_wake)
+    /* Within the lock: who takes the letter may take the mailbox apart. */
+    if (m->taker_sleeps)
         CHECK(pthread_cond_signal(&m->filled) == 0);
+    m->taker_sleeps = false;
 }
 
 /* False when the deadline has passed. */

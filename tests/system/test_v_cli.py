@@ -1,5 +1,5 @@
-"""prong jobs and prong state: what people and scripts see. The state by a real server; jobs, and servers that are none, by a
-small one of the test's own which answers as it is told to."""
+"""prong jobs and prong state: what people and scripts see. By a real server, and by a small one of the
+test's own which answers as it is told to, for what a real one seldom says."""
 import contextlib
 import http.server
 import json
@@ -268,6 +268,61 @@ def test_a_path_before_its_own(other):
     assert s.seen[0][:2] == ("GET", "/behind/a/proxy/state")
 
 
+# ---- jobs of a real server -------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def jobs(shared_server):
+    s = shared_server(workers=1, enable_fault_kernel=True, job_attempts=1)
+    return lambda *words: prong("jobs", *words, url=s.url)
+
+
+def submit(jobs, *words):
+    made = jobs("submit", *words)
+    assert made.returncode == 0 and re.fullmatch(r"[0-9a-f-]{36}\n", made.stdout), made
+    return made.stdout.strip()
+
+
+def test_a_job_from_submission_to_result(jobs):
+    made = submit(jobs, "primes", '{"limit":1000}')
+    shown = jobs("show", made, "--wait", "60").stdout
+    assert "kernel: primes\n" in shown and "state: succeeded\n" in shown and 'params: {"limit":1000}\n' in shown
+    assert json.loads(jobs("result", made).stdout) == {"count": 168, "limit": 1000}
+    assert_says(jobs("cancel", made), 1, "ended already: it is succeeded")
+    assert json.loads(jobs("show", made, "--json").stdout)["id"] == made, "cancelling has not forgotten it"
+
+
+def test_a_dead_job_is_listed_and_tried_again(jobs):
+    made = submit(jobs, "fault", '{"mode":"segv"}')
+    shown = jobs("show", made, "--wait", "60").stdout
+    assert "state: dead\n" in shown and re.search(r"^error: .*SIGSEGV", shown, re.M)
+    row = [line for line in jobs("list", "--state", "dead", "--kernel", "fault").stdout.splitlines() if line.startswith(made)]
+    assert len(row) == 1 and "1 of 1" in row[0]
+    assert jobs("retry", made).stdout == f"{made} is queued\n"
+    assert "state: dead\n" in jobs("show", made, "--wait", "60").stdout
+
+
+def test_a_job_is_cancelled(jobs):
+    made = submit(jobs, "sleep", '{"seconds":600}')
+    assert jobs("cancel", made).stdout == f"{made} is cancelled\n"
+    assert "state: cancelled\n" in jobs("show", made).stdout
+    assert jobs("result", made).returncode == 1
+
+
+def test_pages_of_jobs(jobs):
+    made = [submit(jobs, "echo") for _ in range(5)]
+    first = jobs("list", "--kernel", "echo", "--limit", "3")
+    (mark,) = re.findall(r"--after '(.+)'", first.stderr)
+    rest = jobs("list", "--kernel", "echo", "--limit", "3", "--after", mark)
+    listed = [line.split()[0] for page in (first, rest) for line in page.stdout.splitlines()[1:]]
+    assert listed == made[::-1] and rest.stderr == ""
+
+
+def test_no_such_job_or_kernel(jobs):
+    assert_says(jobs("show", "nothing"), 1, "no job of this id")
+    assert_says(jobs("submit", "nothing"), 1, "no kernel of this name")
+
+
 # ---- jobs, as a server tells of them --------------------------------------------------------------
 
 
@@ -295,6 +350,11 @@ def test_jobs_show(other):
     assert f"id: {ID}\n" in shown and 'params: {"limit":1000}\n' in shown
     assert "created: 2025-11-21 11:53:20 +0000\n" in shown
     assert "finished" not in shown
+
+
+def test_jobs_show_says_of_an_error_what_a_person_needs(other):
+    s = other(lambda *_: (200, {}, job(state="dead", error={"type": "/docs#worker-died", "status": 502, "detail": "It died."})))
+    assert "error: It died.\n" in prong("jobs", "show", ID, url=s.url).stdout
 
 
 def test_jobs_show_hides_what_a_terminal_obeys(other):

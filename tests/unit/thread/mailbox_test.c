@@ -188,6 +188,38 @@ static void a_sleeper_is_always_woken(void **state)
     mailbox_release(&players.back);
 }
 
+struct errand {
+    struct mailbox *m;
+    struct letter letter;
+};
+
+static void *post_one(void *arg)
+{
+    struct errand *errand = arg;
+
+    mailbox_post(errand->m, &errand->letter.mail);
+    return NULL;
+}
+
+/* With the sanitizers this fails when the poster still touches what has been taken apart. */
+static void who_has_the_last_letter_may_take_it_apart(void **state)
+{
+    (void)state;
+    for (int i = 0; i < TURNS; i++) {
+        struct mail_list list = STAILQ_HEAD_INITIALIZER(list);
+        struct errand errand = {.m = malloc(sizeof(*errand.m))};
+        struct thread poster;
+
+        assert_non_null(errand.m);
+        mailbox_init(errand.m);
+        assert_int_equal(thread_start(&poster, "poster", post_one, &errand), 0);
+        assert_int_equal(mailbox_take(errand.m, &list, 1, CLOCK_NEVER), 1);
+        mailbox_release(errand.m);
+        free(errand.m);
+        thread_join(&poster);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -201,6 +233,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_lock_of_any_other_rank_may_be_held, set_up, tear_down),
         cmocka_unit_test_setup_teardown(each_poster_is_heard_in_its_own_order, set_up, tear_down),
         cmocka_unit_test(a_sleeper_is_always_woken),
+        cmocka_unit_test(who_has_the_last_letter_may_take_it_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
