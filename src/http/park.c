@@ -7,7 +7,6 @@
 #include "base/clock.h"
 
 enum { PARK_OUT, PARK_IN };
-enum { DRAIN_LOOK_MS = 10 };
 
 void park_lot_init(struct park_lot *lot)
 {
@@ -40,15 +39,6 @@ bool park_lot_enter(struct park_lot *lot)
     return false;
 }
 
-<<<<<<< HEAD
-/* Whoever sees the lot empty may free it, so nothing of it is touched after the count; but with the lock, which the one
- * who waits holds when it looks. Who comes here just before the drain wakes nobody, and is seen after DRAIN_LOOK_MS. */
-void park_lot_leave(struct park_lot *lot)
-{
-    if (!atomic_load(&lot->draining)) {
-        atomic_fetch_sub(&lot->parked, 1);
-        return;
-=======
 /* The last one out goes through the lock, so that whoever has waited for it under the lock may take the lot apart: this
  * thread touches nothing of it any more. The others touch nothing after their exchange. */
 void park_lot_leave(struct park_lot *lot)
@@ -58,7 +48,6 @@ void park_lot_leave(struct park_lot *lot)
     while (parked > 1) {
         if (atomic_compare_exchange_weak(&lot->parked, &parked, parked - 1))
             return;
->>>>>>> h-state
     }
     LOCKED(&lot->lock);
     if (atomic_fetch_sub(&lot->parked, 1) == 1)
@@ -100,15 +89,12 @@ void park_lot_drain(struct park_lot *lot)
 
 size_t park_lot_wait(struct park_lot *lot, uint64_t deadline_ns)
 {
+    struct timespec until = {.tv_sec = (time_t)(deadline_ns / CLOCK_NS_PER_S),
+                             .tv_nsec = (long)(deadline_ns % CLOCK_NS_PER_S)};
     LOCKED(&lot->lock);
 
     while (atomic_load(&lot->parked) > 0) {
-        uint64_t now_ns = clock_now_ns();
-        uint64_t look_ns = MIN(deadline_ns, now_ns + DRAIN_LOOK_MS * CLOCK_NS_PER_MS);
-        struct timespec until = {.tv_sec = (time_t)(look_ns / CLOCK_NS_PER_S),
-                                 .tv_nsec = (long)(look_ns % CLOCK_NS_PER_S)};
-        int rc = pthread_cond_timedwait(&lot->emptied, &lot->lock.mutex, &until);
-        if (rc == ETIMEDOUT && look_ns == deadline_ns)
+        if (pthread_cond_timedwait(&lot->emptied, &lot->lock.mutex, &until) == ETIMEDOUT)
             break;
     }
     return atomic_load(&lot->parked);
