@@ -111,6 +111,8 @@ struct store_submit {
     const void *input;
     size_t input_bytes;
     struct record
+        asked; /* the store's: `record` as it was posted, since a batch may be tried twice */
+    struct record
         asked;       /* the store's: `record` as it was posted, since a batch may be tried twice */
     const char *key; /* Idempotency-Key, or NULL */
     uint64_t
