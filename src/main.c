@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <malloc.h>
 #include <microhttpd.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
@@ -32,7 +33,9 @@ enum {
     EXIT_FORCED = 2,
     READY_S = 15,
     ANSWER_S = 5, /* for answers that are ready to be sent */
-    LEAVE_S = 2,  /* for who was let in just before an inherited socket was left */
+    STORE_RETRY_MS = 20,
+    STORE_WAIT_S = 10, /* longer than the server before may drain */
+    LEAVE_S = 2,       /* for who was let in just before an inherited socket was left */
     FD_RESERVE = 512,
     THREADS_MIN = 2, /* one may be busy with a large body, or share its core with a worker */
     LARGE_BLOCK_BYTES = 256 << 10,
@@ -129,10 +132,46 @@ static int open_access_log(struct prong *p, struct err *err)
     return c->access_log == NULL ? 0 : access_log_new(&p->access_log, c->access_log, format, err);
 }
 
+static struct store_config store_config_of(const struct config *c, const char *engine)
+{
+    return (struct store_config) {.engine = engine,
+                                  .folder = c->data,
+                                  .limits = {.queued_max = c->jobs_queue,
+                                             .queued_bytes_max = c->jobs_bytes,
+                                             .results_bytes_max = c->results_max,
+                                             .result_keep_us = c->results_keep_ns / CLOCK_NS_PER_US,
+                                             .records_max = c->jobs_kept,
+                                             .record_keep_us = c->jobs_keep_ns / CLOCK_NS_PER_US}};
+}
+
+/* False when it is told to end meanwhile. */
+static bool pause_before_retry(const struct prong *p)
+{
+    struct pollfd signals = {.fd = p->signals, .events = POLLIN};
+
+    return poll(&signals, 1, STORE_RETRY_MS) == 0;
+}
+
+/* Whoever leaves its listening socket to us still has its store until it has ended; clients wait in the socket. */
+static int open_store_after_others(struct prong *p, const struct store_config *config,
+                                   struct err *err)
+{
+    uint64_t deadline_ns = clock_now_ns() + p->config.drain_ns + STORE_WAIT_S * CLOCK_NS_PER_S;
+    int rc = store_open(&p->api.store, config, err);
+
+    if (rc == -EBUSY && p->listen_fd >= 0)
+        log_info("waiting for the server before this one to end");
+    while (rc == -EBUSY && p->listen_fd >= 0 && clock_now_ns() < deadline_ns &&
+           pause_before_retry(p))
+        rc = store_open(&p->api.store, config, err);
+    return rc;
+}
+
 static int open_store(struct prong *p, struct err *err)
 {
     struct config *c = &p->config;
     char engine[PATH_MAX + 16];
+    struct store_config config;
     int rc = 0;
 
     if (c->store == NULL || strcmp(c->store, "memory") != 0)
@@ -140,17 +179,8 @@ static int open_store(struct prong *p, struct err *err)
     if (rc < 0)
         return rc;
     (void)snprintf(engine, sizeof(engine), "sqlite:%s/prong.db", c->data == NULL ? "" : c->data);
-    return store_open(
-        &p->api.store,
-        &(struct store_config) {.engine = c->store == NULL ? engine : c->store,
-                                .folder = c->data,
-                                .limits = {.queued_max = c->jobs_queue,
-                                           .queued_bytes_max = c->jobs_bytes,
-                                           .results_bytes_max = c->results_max,
-                                           .result_keep_us = c->results_keep_ns / CLOCK_NS_PER_US,
-                                           .records_max = c->jobs_kept,
-                                           .record_keep_us = c->jobs_keep_ns / CLOCK_NS_PER_US}},
-        err);
+    config = store_config_of(c, c->store == NULL ? engine : c->store);
+    return open_store_after_others(p, &config, err);
 }
 
 static bool keeps_state(const struct config *c)
@@ -266,6 +296,25 @@ static void arm_second_sigint(void)
     CHECK(pthread_sigmask(SIG_UNBLOCK, &set, NULL) == 0);
 }
 
+/* Clients that do not take their answers are cut off. What waits for a disk that does not answer cannot be ended: it
+ * was never acknowledged, and goes with the process. */
+static void end_answers(struct prong *p)
+{
+    uint64_t deadline_ns = clock_now_ns() + ANSWER_S * CLOCK_NS_PER_S;
+    size_t left = server_wait_parked(p->server, deadline_ns);
+
+    if (left > 0) {
+        log_warning("%zu clients do not take their answers and are cut off", left);
+        server_cut(p->server);
+        left = server_wait_parked(p->server, clock_now_ns() + ANSWER_S * CLOCK_NS_PER_S);
+    }
+    if (left > 0) {
+        log_error("%zu requests still wait for the disk: ending without an answer to them", left);
+        _exit(EXIT_FAILURE);
+    }
+    server_wait_idle(p->server, deadline_ns);
+}
+
 /*
  * Nothing may be suspended when libmicrohttpd's daemon is stopped, and no thread may resume anything while
  * it is taken apart; so: refuse what is new, end what runs, wait for the answers to leave, end the
@@ -290,10 +339,7 @@ static void stop(struct prong *p)
     if (p->api.durable != NULL)
         durable_stop(p->api.durable);
     if (p->server != NULL) {
-        deadline_ns = clock_now_ns() + ANSWER_S * CLOCK_NS_PER_S;
-        left = server_wait_parked(p->server, deadline_ns);
-        CHECK(left == 0);
-        server_wait_idle(p->server, deadline_ns);
+        end_answers(p);
         p->server = server_stop(p->server);
     }
     p->access_log = access_log_free(p->access_log);

@@ -389,6 +389,19 @@ void deadlines_drain(struct deadlines *all, uint64_t deadline_ns)
     }
 }
 
+void deadlines_cut(struct deadlines *all)
+{
+    struct deadline *d;
+    LOCKED(&all->lock);
+
+    for (unsigned i = 0; i < SLOTS; i++) {
+        LIST_FOREACH (d, &all->slots[i], link) {
+            drop_unsent(d);
+            (void)shutdown(d->fd, SHUT_RDWR);
+        }
+    }
+}
+
 /* ---- pool threads ---- */
 
 void deadline_begin(struct deadlines *all, struct deadline *d, int fd, bool may_tell,

@@ -61,6 +61,9 @@ struct deadlines *deadlines_free(struct deadlines *all);
  * looked at once, so that those who have left are noticed. Idle connections stay: the next answer on them closes. */
 void deadlines_drain(struct deadlines *all, uint64_t deadline_ns);
 
+/* Everybody who is still there is cut off, whatever has not been sent. */
+void deadlines_cut(struct deadlines *all);
+
 /* A connection begins with its headers. The fd stays libmicrohttpd's, and must be open until deadline_end: what
  * shuts it down does so under the wheel's lock. */
 void deadline_begin(struct deadlines *all, struct deadline *d, int fd, bool may_tell,

@@ -374,7 +374,7 @@ static enum MHD_Result deliver(struct request *r)
 static bool is_due(const struct request *r)
 {
     return request_has_body(r) && (r->must_close || r->is_chunked || r->expects_continue ||
-                           r->content_length > DISCARD_BYTES_MAX);
+                                   r->content_length > DISCARD_BYTES_MAX);
 }
 
 static enum MHD_Result begin(struct request *r, const char *method, const char *version)

@@ -242,6 +242,11 @@ void server_drain(struct server *s, uint64_t deadline_ns)
     doors_shut(s);
 }
 
+void server_cut(struct server *s)
+{
+    deadlines_cut(s->deadlines);
+}
+
 bool server_is_draining(const struct server *s)
 {
     return atomic_load(&s->draining);

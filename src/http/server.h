@@ -53,6 +53,9 @@ size_t server_parked(struct server *s);
  * server_stop. */
 size_t server_wait_parked(struct server *s, uint64_t deadline_ns);
 
+/* Cuts off every connection, so that no client can hold up the end any longer. What is parked for another reason stays. */
+void server_cut(struct server *s);
+
 /* Waits until every answer has been sent or the deadline. */
 void server_wait_idle(struct server *s, uint64_t deadline_ns);
 

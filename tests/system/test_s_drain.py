@@ -41,11 +41,14 @@ class Activated:
         )
         self.log, self.children = "", set()
 
-    def wait_url(self):
-        while "listening on" not in self.log:
+    def wait_said(self, text):
+        while text not in self.log:
             line = self.process.stderr.readline().decode()
             assert line, self.log
             self.log += line
+
+    def wait_url(self):
+        self.wait_said("listening on")
         self.url = re.search(r"listening on (http://[^ ]+)", self.log).group(1)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -181,21 +184,53 @@ class Callers:
         assert not any(thread.is_alive() for thread in self.threads), "a request was never answered"
 
 
-def test_a_restart_refuses_nobody(activate):
+@pytest.mark.parametrize("keeps", [False, True], ids=["memory", "disk"])
+def test_a_restart_refuses_nobody(activate, keeps):
+    """Servers that keep nothing serve side by side for a while; one that keeps its jobs waits until the one before has ended."""
+    flags = [] if keeps else ["--store", "memory"]
     with listening() as sock:
-        s = activate([sock]).wait_url()
+        s = activate([sock], *flags).wait_url()
         callers = Callers(sock.getsockname(), 4)
         for _ in range(100 if SOAK else fewer(8)):
             callers.wait_more(20)
-            following = activate([sock]).wait_url()
-            callers.wait_more(20)
-            assert s.end() == 0, s.log
+            following = activate([sock], *flags)
+            if keeps:
+                following.wait_said("waiting for the server before")
+                callers.wait_more(20)
+                assert s.end() == 0, s.log
+                following.wait_url()
+            else:
+                following.wait_url()
+                callers.wait_more(20)
+                assert s.end() == 0, s.log
             assert "error" not in s.log and "not done in time" not in s.log, s.log
             s = following
         callers.wait_more(20)
         callers.stop()
         assert s.end() == 0
     assert not callers.wrong, f"{len(callers.wrong)} of {callers.answers}: {callers.wrong[:3]}"
+
+
+def test_who_waits_for_the_server_before_can_be_told_to_end(activate):
+    with listening() as sock:
+        s = activate([sock]).wait_url()
+        following = activate([sock])
+        following.wait_said("waiting for the server before")
+        following.process.send_signal(signal.SIGTERM)
+        status, said = following.fail()
+        assert status not in (0, -signal.SIGTERM, -signal.SIGABRT) and "another prong uses" in following.log + said
+        assert s.end() == 0
+
+
+def test_a_client_that_takes_no_events_does_not_keep_the_server_from_ending(server):
+    s = server(workers=2, drain=1)
+    with s.connect() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        sock.sendall(b"GET /compute/mandelbrot?width=4000&height=4000&iterations=16 HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n\r\n")
+        s.wait_busy(1)
+        s.wait_idle(60)  # all of it has been made, and most of it waits for this client
+        s.stop()
+    assert "do not take their answers" in s.log
 
 
 # ---- SIGTERM under load ---------------------------------------------------------------------------

@@ -110,11 +110,8 @@ struct store_submit {
     enum prong_input input_kind;
     const void *input;
     size_t input_bytes;
-    struct record
-        asked; /* the store's: `record` as it was posted, since a batch may be tried twice */
-    struct record
-        asked;       /* the store's: `record` as it was posted, since a batch may be tried twice */
-    const char *key; /* Idempotency-Key, or NULL */
+    struct record asked; /* the store's: what was posted, for a second try */
+    const char *key;     /* Idempotency-Key, or NULL */
     uint64_t
         fingerprint; /* of all that was asked, under any key that is the same in every run of the server */
 };

@@ -26,7 +26,10 @@ static struct fake {
 } fake;
 
 struct letter {
-    struct store_write write;
+    union {
+        struct store_write write;
+        struct store_submit submit; /* when it is one */
+    };
     int apply_rc;
     int commit_rc; /* what a transaction with this in it comes to */
     unsigned commits_before;
