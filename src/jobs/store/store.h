@@ -112,8 +112,6 @@ struct store_submit {
     size_t input_bytes;
     struct record
         asked; /* the store's: `record` as it was posted, since a batch may be tried twice */
-    struct record
-        asked;       /* the store's: `record` as it was posted, since a batch may be tried twice */
     const char *key; /* Idempotency-Key, or NULL */
     uint64_t
         fingerprint; /* of all that was asked, under any key that is the same in every run of the server */
