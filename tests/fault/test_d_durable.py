@@ -12,7 +12,7 @@ import time
 import pytest
 from conftest import SLOW, SOAK, descendants, fewer, wait_until
 
-CLIENTS = 20
+CLIENTS, JOBS_EACH = 20, 30  # in one round
 KEYS = ("a", "b", "c")
 WORK = (
     ("echo", {"message": "x"}, {"message": "x"}),
@@ -40,7 +40,7 @@ class Client(threading.Thread):
     def __init__(self, address, books, seed):
         super().__init__(daemon=True)
         self.address, self.books, self.random = address, books, random.Random(seed)
-        self.error = None
+        self.error, self.left = None, JOBS_EACH
         self.start()
 
     def ask(self, http_, method, path, body):
@@ -75,7 +75,11 @@ class Client(threading.Thread):
         try:
             connection = http.client.HTTPConnection(*self.address, timeout=30 * SLOW)
             while True:
-                self.random.choice((self.submit, self.add))(connection)
+                if self.left > 0 and self.random.random() < 0.5:
+                    self.left -= 1
+                    self.submit(connection)
+                else:
+                    self.add(connection)
         except (OSError, http.client.HTTPException):
             pass  # the server has gone
         except BaseException as error:  # pylint: disable=broad-except
@@ -101,16 +105,25 @@ def one_round(s, books, rng, kills):
         assert not client.is_alive() and client.error is None, client.error
 
 
-def look(s, books, job):
-    """Its state; once it has ended, it must have ended so ever since."""
-    answer = s.get(f"/jobs/{job}")
-    assert answer.status == 200, (job, answer)
-    state, finished = answer.json["state"], answer.json["finished"]
-    if job in books.ended:
-        assert books.ended[job] == (state, finished), (job, books.ended[job], answer.json)
-    elif state not in ("queued", "running"):
-        books.ended[job] = (state, finished)
-    return state
+def jobs_of(client):
+    """{id: (state, finished)} of all that the server knows."""
+    found, after = {}, ""
+    while after is not None:
+        page = client.get(f"/jobs?limit=1000{after and '&after=' + after}").json
+        found.update((job["id"], (job["state"], job["finished"])) for job in page["jobs"])
+        after = page["next"]
+    return found
+
+
+def look(client, books):
+    """Those accepted that have not ended. What has ended must have ended so ever since."""
+    found = jobs_of(client)
+    assert set(books.jobs) <= set(found), f"{len(set(books.jobs) - set(found))} accepted jobs are lost"
+    for job, end in books.ended.items():
+        assert found[job] == end, (job, end, found[job])
+    ended = {job: found[job] for job in books.jobs if found[job][0] not in ("queued", "running")}
+    books.ended.update(ended)
+    return set(books.jobs) - set(ended)
 
 
 def assert_integrity(data):
@@ -125,21 +138,16 @@ def assert_kept(s, books):
         assert books.added[key] <= value <= books.added[key] + books.unknown[key], (key, value, books.added, books.unknown)
         # What is there now is what later rounds build upon.
         books.added[key], books.unknown[key] = value, 0
-    for job in books.jobs:
-        look(s, books, job)
+    with s.client() as client:
+        look(client, books)
 
 
 def assert_all_end(s, books):
-    left = set(books.jobs)
-
-    def done():
-        left.difference_update([job for job in left if look(s, books, job) not in ("queued", "running")])
-        return not left
-
-    wait_until(done, lambda: f"{len(left)} jobs to end: {[s.get(f'/jobs/{job}').json for job in sorted(left)[:3]]}", 120)
-    for job, place in books.jobs.items():
-        assert books.ended[job][0] == "succeeded", s.get(f"/jobs/{job}").json
-        assert s.get(f"/jobs/{job}/result").json == WORK[place][2]
+    with s.client() as client:
+        wait_until(lambda: not look(client, books), lambda: f"all jobs to end: {jobs_of(client)}", 120)
+        for job, place in books.jobs.items():
+            assert books.ended[job][0] == "succeeded", client.get(f"/jobs/{job}").json
+            assert client.get(f"/jobs/{job}/result").json == WORK[place][2]
 
 
 @pytest.mark.parametrize("kills", [False, True], ids=["server", "everybody"])
