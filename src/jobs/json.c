@@ -73,45 +73,51 @@ json_t *json_read(const char *text, size_t bytes, struct json_problem *ret_probl
     return value;
 }
 
-/* jansson 2.14 prints 0.1 as 0.10000000000000001; fewer digits often read back the same. */
-static unsigned shortest_digits(const json_t *value)
+enum {
+    DIGITS_LEAST = 15,
+    DIGITS_MOST = 17
+}; /* of a real: as many always survive, or always suffice */
+
+/* jansson 2.14 prints 0.1 as 0.10000000000000001; fewer digits often read back the same. `digits` are needed already. */
+static unsigned shortest_digits(const json_t *value, unsigned digits)
 {
     char text[40];
 
-    for (unsigned digits = 15; digits < 17; digits++) {
+    for (; digits < DIGITS_MOST; digits++) {
         (void)snprintf(text, sizeof(text), "%.*g", (int)digits, json_real_value(value));
         if (strtod(text, NULL) == json_real_value(value))
-            return digits;
+            break;
     }
-    return 17;
+    return digits;
 }
 
-static unsigned digits_needed(json_t *value)
+/* By all reals of the value: `digits`, or more. */
+static unsigned digits_needed(json_t *value, unsigned digits)
 {
     json_t *member;
     const char *key;
     size_t i;
-    unsigned digits = 15;
 
     if (json_is_real(value))
-        return shortest_digits(value);
+        return shortest_digits(value, digits);
     if (json_is_array(value)) {
         json_array_foreach(value, i, member)
         {
-            digits = MAX(digits, digits_needed(member));
+            digits = digits_needed(member, digits);
         }
         return digits;
     }
     json_object_foreach(value, key, member)
     {
-        digits = MAX(digits, digits_needed(member));
+        digits = digits_needed(member, digits);
     }
     return digits;
 }
 
 char *json_write(json_t *value, size_t *ret_bytes)
 {
-    size_t flags = JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(digits_needed(value));
+    size_t flags =
+        JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(digits_needed(value, DIGITS_LEAST));
     char *text = json_dumps(value, flags);
 
     if (text != NULL && ret_bytes != NULL)
