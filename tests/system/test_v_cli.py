@@ -11,7 +11,7 @@ import subprocess
 import threading
 
 import pytest
-from conftest import PATIENCE, PRONG, clean_environment
+from conftest import PATIENCE, PRONG, clean_environment, wait_until
 
 ID = "01a2b3c4-0000-7000-8000-0123456789ab"
 JOB = {
@@ -307,6 +307,42 @@ def test_a_job_is_cancelled(jobs):
     assert jobs("cancel", made).stdout == f"{made} is cancelled\n"
     assert "state: cancelled\n" in jobs("show", made).stdout
     assert jobs("result", made).returncode == 1
+
+
+def test_it_shows_what_curl_shows_at_every_moment(server):
+    """Queued, running, put off after a death, and each way to end; moving figures apart."""
+    s = server(workers=1, express=0, enable_fault_kernel=True, job_backoff=60, brake_deaths=0)
+
+    def shown(made, by):
+        text = by("show", made, "--json").stdout if callable(by) else s.get(f"/jobs/{made}").text
+        return {k: v for k, v in json.loads(text).items() if k not in ("progress", "eta")}
+
+    def compare(made, state):
+        wait_until(lambda: s.get(f"/jobs/{made}").json["state"] == state, lambda: f"{state}: {s.get(f'/jobs/{made}').text}")
+        assert shown(made, by) == shown(made, None)
+        row = json.loads(by("list", "--json", "--state", state).stdout)["jobs"]
+        assert [job for job in row if job["id"] == made] == [job for job in s.get(f"/jobs?state={state}").json["jobs"] if job["id"] == made]
+        assert any(job["id"] == made for job in row)
+
+    def by(*words):
+        return prong("jobs", *words, url=s.url)
+
+    running = submit(by, "sleep", '{"seconds":600}')
+    compare(running, "running")
+    waiting = [submit(by, "echo") for _ in range(3)]  # more than are claimed ahead
+    compare(waiting[-1], "queued")
+    assert by("cancel", running).returncode == 0
+    compare(running, "cancelled")
+    for made in waiting:
+        compare(made, "succeeded")
+    compare(submit(by, "matmul", '{"n":2}'), "succeeded")
+    once = s.post("/jobs", {"kernel": "fault", "params": {"mode": "abort"}, "max_attempts": 1}).json["id"]
+    compare(once, "dead")
+    twice = s.post("/jobs", {"kernel": "fault", "params": {"mode": "segv"}, "max_attempts": 2}).json["id"]
+    wait_until(lambda: s.get(f"/jobs/{twice}").json["attempts"] == 1, "its first attempt")
+    compare(twice, "queued")
+    late = s.post("/jobs", {"kernel": "sleep", "params": {"seconds": 60}, "timeout": 0.2}).json["id"]
+    compare(late, "failed")
 
 
 def test_pages_of_jobs(jobs):
