@@ -56,7 +56,7 @@ static int queue_again(struct sqlite *s, struct row *row, uint64_t now_us)
     struct record_attempt attempt = {
         .started_us = r->started_us,
         .finished_us = now_us,
-        .end = {.outcome = JOB_CANCELLED, .text = "the server ended while it ran"},
+        .end = {.outcome = JOB_CANCELLED, .text = ENGINE_TEXT_CUT_OFF},
     };
     int rc = sqlite_add_attempt(s, r->seq, &attempt);
 

@@ -230,8 +230,7 @@ static int fail_late(struct sqlite *s, struct store_claim *w)
         r->state = RECORD_FAILED;
         r->run_at_us = 0;
         r->finished_us = w->write.now_us;
-        r->end = (struct record_end) {.outcome = JOB_DEADLINE,
-                                      .text = "its deadline passed while it waited"};
+        r->end = (struct record_end) {.outcome = JOB_DEADLINE, .text = ENGINE_TEXT_LATE};
         w->late[w->late_count++] = r->id;
         rc = sqlite_save_row(s, &row);
         if (rc == 0)
@@ -374,7 +373,7 @@ static int cut_attempt(struct sqlite *s, const struct record *r, uint64_t now_us
     struct record_attempt attempt = {
         .started_us = r->started_us,
         .finished_us = now_us,
-        .end = {.outcome = JOB_CANCELLED, .text = "it was cancelled by a client"},
+        .end = {.outcome = JOB_CANCELLED, .text = ENGINE_TEXT_CANCELLED},
     };
     return sqlite_add_attempt(s, r->seq, &attempt);
 }
@@ -398,7 +397,7 @@ static int apply_cancel(struct sqlite *s, struct store_change *w)
     r->state = RECORD_CANCELLED;
     r->run_at_us = 0;
     r->finished_us = MAX(w->write.now_us, UINT64_C(1));
-    r->end = (struct record_end) {.outcome = JOB_CANCELLED, .text = "it was cancelled by a client"};
+    r->end = (struct record_end) {.outcome = JOB_CANCELLED, .text = ENGINE_TEXT_CANCELLED};
     if (rc == 0)
         rc = sqlite_trim_payload(s, &row);
     if (rc == 0)

@@ -33,13 +33,12 @@ enum {
 #define STORE_RUN_AHEAD_US (120ULL * 1000 * 1000)
 
 struct store_limits {
-    uint64_t queued_max;       /* jobs that wait */
-    uint64_t queued_bytes_max; /* of the payloads of those that wait or run */
-    uint64_t
-        results_bytes_max;   /* of results that are kept, and of inputs of failed jobs likewise */
-    uint64_t result_keep_us; /* how long they are kept */
-    uint64_t records_max;    /* ended jobs that are remembered */
-    uint64_t record_keep_us; /* how long they are remembered */
+    uint64_t queued_max;        /* jobs that wait */
+    uint64_t queued_bytes_max;  /* of the payloads of those that wait or run */
+    uint64_t results_bytes_max; /* of results that are kept, and of failed jobs' inputs */
+    uint64_t result_keep_us;    /* how long they are kept */
+    uint64_t records_max;       /* ended jobs that are remembered */
+    uint64_t record_keep_us;    /* how long they are remembered */
 };
 
 struct store_config {
