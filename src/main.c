@@ -32,7 +32,8 @@ enum {
     EXIT_UNAVAILABLE = 69,
     EXIT_FORCED = 2,
     READY_S = 15,
-    ANSWER_S = 5, /* for answers that are ready to be sent */
+    SETTLE_S = 10, /* for the store to keep how jobs ended */
+    ANSWER_S = 5,  /* for answers that are ready to be sent */
     STORE_RETRY_MS = 20,
     STORE_WAIT_S = 10, /* longer than the server before may drain */
     LEAVE_S = 2,       /* for who was let in just before an inherited socket was left */
@@ -336,8 +337,11 @@ static void stop(struct prong *p)
             log_warning("%zu requests were not done in time and are cancelled", left);
         sched_stop(p->api.sched);
     }
-    if (p->api.durable != NULL)
-        durable_stop(p->api.durable);
+    if (p->api.durable != NULL &&
+        !durable_stop(p->api.durable, clock_now_ns() + SETTLE_S * CLOCK_NS_PER_S)) {
+        log_error("the disk does not take how jobs ended: ending without it, so they run again");
+        _exit(EXIT_FAILURE);
+    }
     if (p->server != NULL) {
         end_answers(p);
         p->server = server_stop(p->server);

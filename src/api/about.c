@@ -79,11 +79,11 @@ static json_t *jobs_status_json(struct store *store)
     for (int c = 0; c < QUEUE_CLASS_COUNT; c++)
         (void)json_object_set_new(queued, queue_class_names[c],
                                   json_integer((json_int_t)counts.queued[c]));
-    return json_pack("{s:o, s:I, s:I, s:I, s:I, s:s, s:s?}", "queued", queued, "running",
+    return json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:s, s:s?}", "queued", queued, "running",
                      (json_int_t)counts.running, "ended", (json_int_t)counts.ended, "queued_bytes",
                      (json_int_t)counts.queued_bytes, "results_bytes",
-                     (json_int_t)counts.results_bytes, "store", store_name(store), "broken",
-                     broken);
+                     (json_int_t)counts.results_bytes, "inputs_bytes",
+                     (json_int_t)counts.inputs_bytes, "store", store_name(store), "broken", broken);
 }
 
 void api_status(struct request *r)
@@ -128,6 +128,7 @@ static void set_store_gauges(struct store *store)
     metrics_set(METRIC_DURABLE_REMEMBERED, 0, (int64_t)counts.ended);
     metrics_set(METRIC_DURABLE_QUEUED_BYTES, 0, (int64_t)counts.queued_bytes);
     metrics_set(METRIC_DURABLE_RESULT_BYTES, 0, (int64_t)counts.results_bytes);
+    metrics_set(METRIC_DURABLE_INPUT_BYTES, 0, (int64_t)counts.inputs_bytes);
     metrics_set(METRIC_STORE_BROKEN, 0, store_broken(store) != NULL);
 }
 

@@ -158,6 +158,7 @@ json_t *jobs_history_json(const struct record_attempt *attempts, int count)
 char *jobs_write(json_t *json, const char *params, size_t *ret_bytes)
 {
     CLEANUP_FREE char *text = json == NULL ? NULL : json_write(json, NULL);
+    const char *state;
     struct buf b;
 
     json_decref(json);
@@ -165,11 +166,15 @@ char *jobs_write(json_t *json, const char *params, size_t *ret_bytes)
         return NULL;
     if (params == NULL)
         params = "null";
+    /* No quotation mark can stand in what comes before it: an id and a kernel's name. */
+    state = strstr(text, "\"state\":");
+    CHECK(state != NULL);
     buf_init(&b, strlen(params) + strlen(text) + FRAME_BYTES_MAX);
-    (void)buf_printf(&b, "{\"params\":");
+    (void)buf_add(&b, text, (size_t)(state - text));
+    (void)buf_add_text(&b, "\"params\":");
     (void)buf_add_text(&b, params);
     (void)buf_add_text(&b, ",");
-    (void)buf_add_text(&b, text + 1);
+    (void)buf_add_text(&b, state);
     *ret_bytes = b.size;
     return buf_take(&b);
 }

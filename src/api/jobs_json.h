@@ -24,8 +24,8 @@ json_t *jobs_json(const struct jobs_view *v);
 /* The attempts, as its "history". */
 json_t *jobs_history_json(const struct record_attempt *attempts, int count);
 
-/* As text with the parameters, which are JSON already (NULL: not kept any more), in front. Steals `json`. malloc'd; NULL
- * when out of memory. */
+/* As text, with the parameters, which are JSON already (NULL: not kept any more), behind id and kernel. Steals `json`.
+ * malloc'd; NULL when out of memory. */
 char *jobs_write(json_t *json, const char *params, size_t *ret_bytes);
 
 #endif

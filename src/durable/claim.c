@@ -22,13 +22,20 @@ static void claim_written(struct store_write *w)
     durable_post(d, &d->claimed, LETTER_CLAIMED);
 }
 
+/* What there was to claim is still there; but not at once again. */
+static void rest(struct durable *d, uint64_t now_ns)
+{
+    d->may_have_more = true;
+    d->claim_at_ns = d->rest_until_ns = now_ns + TROUBLE_RETRY_MS * CLOCK_NS_PER_MS;
+}
+
 /* Also without room, when a deadline may have passed or must be known. */
 void claim_more(struct durable *d, uint64_t now_ns)
 {
     size_t want = wanted(d), room = want > d->running ? want - d->running : 0;
     bool is_due = now_ns >= d->claim_at_ns || atomic_load(&d->has_deadline);
 
-    if (d->is_claiming || atomic_load(&d->is_draining) ||
+    if (d->is_claiming || now_ns < d->rest_until_ns || atomic_load(&d->is_draining) ||
         !(is_due || (d->may_have_more && room > 0)))
         return;
     d->may_have_more = d->may_have_more && room == 0;
@@ -41,7 +48,7 @@ void claim_more(struct durable *d, uint64_t now_ns)
                                      .want = (unsigned)MIN(room, (size_t)STORE_CLAIM_MAX),
                                      .records = d->claim_records};
     if (store_post(d->config.store, &d->claim.write) < 0)
-        d->claim_at_ns = now_ns + TROUBLE_RETRY_MS * CLOCK_NS_PER_MS;
+        rest(d, now_ns);
     else
         d->is_claiming = true;
 }
@@ -49,12 +56,10 @@ void claim_more(struct durable *d, uint64_t now_ns)
 void claim_done(struct durable *d)
 {
     struct store_claim *c = &d->claim;
-    uint64_t due_ns;
 
     d->is_claiming = false;
     if (c->write.rc < 0) {
-        due_ns = clock_now_ns() + TROUBLE_RETRY_MS * CLOCK_NS_PER_MS;
-        d->claim_at_ns = MIN(d->claim_at_ns, due_ns);
+        rest(d, clock_now_ns());
         return;
     }
     if ((c->want > 0 && c->count == c->want) || c->late_count == STORE_CLAIM_MAX)

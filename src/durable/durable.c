@@ -188,13 +188,20 @@ static void take_letter(struct durable *d, struct durable_letter *letter)
     }
 }
 
+/* While a write is on its way, its letter wakes; what is due meanwhile must wait for it, asleep. */
+static uint64_t next_write_ns(const struct durable *d)
+{
+    uint64_t claim_ns = d->is_claiming ? CLOCK_NEVER : MAX(d->claim_at_ns, d->rest_until_ns);
+    uint64_t sweep_ns = d->is_sweeping ? CLOCK_NEVER : d->sweep_at_ns;
+
+    return atomic_load(&d->is_draining) ? CLOCK_NEVER : MIN(claim_ns, sweep_ns);
+}
+
 static uint64_t next_wake_ns(const struct durable *d)
 {
     const struct heap_node *watch = heap_top(&d->deadlines), *again = heap_top(&d->again);
-    uint64_t ns = MIN(d->claim_at_ns, d->sweep_at_ns);
+    uint64_t ns = next_write_ns(d);
 
-    if (atomic_load(&d->is_draining))
-        ns = CLOCK_NEVER;
     if (watch != NULL)
         ns = MIN(ns, watch->key);
     return again == NULL ? ns : MIN(ns, again->key);
@@ -250,6 +257,30 @@ void durable_due(struct durable *d, uint64_t us)
 
 /* ---- start and end ---- */
 
+static void init_parts(struct durable *d)
+{
+    pthread_condattr_t attributes;
+
+    mailbox_init(&d->mail);
+    heap_init(&d->deadlines);
+    heap_init(&d->again);
+    lock_init(&d->settle_lock, LOCK_LIMITS);
+    CHECK(pthread_condattr_init(&attributes) == 0);
+    CHECK(pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) == 0);
+    CHECK(pthread_cond_init(&d->settled, &attributes) == 0);
+    (void)pthread_condattr_destroy(&attributes);
+}
+
+static void release(struct durable *d)
+{
+    heap_release(&d->deadlines);
+    heap_release(&d->again);
+    (void)pthread_cond_destroy(&d->settled);
+    lock_release(&d->settle_lock);
+    mailbox_release(&d->mail);
+    free(d);
+}
+
 int durable_start(struct durable **ret, const struct durable_config *config, struct err *err)
 {
     struct durable *d = calloc(1, sizeof(*d));
@@ -259,19 +290,17 @@ int durable_start(struct durable **ret, const struct durable_config *config, str
         return err_set(err, -ENOMEM, "There is no memory for durable jobs.");
     register_labels();
     d->config = *config;
-    mailbox_init(&d->mail);
-    heap_init(&d->deadlines);
-    heap_init(&d->again);
-    lock_init(&d->settle_lock, LOCK_LIMITS);
-    CHECK(pthread_cond_init(&d->settled, NULL) == 0);
+    init_parts(d);
     d->hash_key = hash_key_new();
     d->wall_us = clock_wall_ns() / CLOCK_NS_PER_US;
     d->started_ns = clock_now_ns();
     d->may_have_more = true;
     d->claim_at_ns = CLOCK_NEVER;
     rc = thread_start(&d->thread, "jobs", run, d);
-    if (rc < 0)
+    if (rc < 0) {
+        release(d);
         return err_set(err, rc, "The thread of durable jobs cannot be started.");
+    }
     *ret = d;
     return 0;
 }
@@ -288,13 +317,17 @@ void durable_drain(struct durable *d)
     durable_post(d, &d->drain, LETTER_DRAIN);
 }
 
-void durable_stop(struct durable *d)
+bool durable_stop(struct durable *d, uint64_t deadline_ns)
 {
+    struct timespec until = {.tv_sec = (time_t)(deadline_ns / CLOCK_NS_PER_S),
+                             .tv_nsec = (long)(deadline_ns % CLOCK_NS_PER_S)};
+    int rc = 0;
+
     go_to(d, STOP_SETTLE);
-    lock_take(&d->settle_lock);
-    while (!atomic_load(&d->has_settled))
-        CHECK(pthread_cond_wait(&d->settled, &d->settle_lock.mutex) == 0);
-    lock_drop(&d->settle_lock);
+    LOCKED(&d->settle_lock);
+    while (rc != ETIMEDOUT && !atomic_load(&d->has_settled))
+        rc = pthread_cond_timedwait(&d->settled, &d->settle_lock.mutex, &until);
+    return atomic_load(&d->has_settled);
 }
 
 struct durable *durable_free(struct durable *d)
@@ -308,11 +341,6 @@ struct durable *durable_free(struct durable *d)
     STAILQ_INIT(&last);
     (void)mailbox_take(&d->mail, &last, LETTERS_MAX, 0); /* the kick, if it was not needed */
     CHECK(d->table == NULL);
-    heap_release(&d->deadlines);
-    heap_release(&d->again);
-    (void)pthread_cond_destroy(&d->settled);
-    lock_release(&d->settle_lock);
-    mailbox_release(&d->mail);
-    free(d);
+    release(d);
     return NULL;
 }

@@ -47,9 +47,10 @@ int durable_start(struct durable **ret, const struct durable_config *config, str
 /* No job is claimed any more, and everybody who watches is told so and let go. What runs goes on. */
 void durable_drain(struct durable *d);
 
-/* After sched_stop: what was cut off is queued again. Returns when the store has kept all of it, or has failed to. The
- * thread stays, for who asks to watch and is told that the server ends. */
-void durable_stop(struct durable *d);
+/* After sched_stop: what was cut off is queued again. Returns when the store has kept all of it, or has failed to; false:
+ * neither by `deadline_ns` (monotonic; CLOCK_NEVER). The thread stays, for who asks to watch and is told that the server
+ * ends. */
+bool durable_stop(struct durable *d, uint64_t deadline_ns);
 
 /* Ends the thread. Nobody may watch or change anything any more. */
 struct durable *durable_free(struct durable *d);

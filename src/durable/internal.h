@@ -85,7 +85,8 @@ struct durable {
     struct durable_letter claimed;
     struct record claim_records[STORE_CLAIM_MAX];
     bool is_claiming, may_have_more;
-    uint64_t claim_at_ns; /* something will be due */
+    uint64_t claim_at_ns;   /* something will be due */
+    uint64_t rest_until_ns; /* the store had trouble with the last claim */
 
     struct store_sweep sweep;
     struct durable_letter swept;

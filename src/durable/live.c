@@ -38,6 +38,8 @@ void live_stop_running(struct live *l)
         free(part);
     }
     l->part_bytes = 0;
+    atomic_store(&l->done, 0);
+    atomic_store(&l->total, 0);
     l->job = job_free(l->job);
     l->runs = false;
     l->durable->running--;

@@ -101,6 +101,7 @@ void run_kept(struct live *l)
         if (l->end.state == RECORD_QUEUED) {
             d->may_have_more = d->may_have_more || l->end.run_at_us == 0;
             durable_due(d, l->end.run_at_us);
+            durable_due(d, l->record.deadline_us);
         } else {
             durable_count_end(l->end.state);
         }
@@ -291,8 +292,6 @@ void run_start(struct durable *d, const struct record *record)
     d->running++;
     l->record = *record;
     l->end = (struct store_end) {.lease = record->lease};
-    atomic_store(&l->done, 0);
-    atomic_store(&l->total, 0);
     watch_tell_state(l, record);
     if (store_payload(d->config.store, record->seq, &payload) < 0)
         fail(l, "Its parameters cannot be read any more.");

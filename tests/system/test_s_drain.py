@@ -218,7 +218,7 @@ def test_who_waits_for_the_server_before_can_be_told_to_end(activate):
         following.wait_said("waiting for the server before")
         following.process.send_signal(signal.SIGTERM)
         status, said = following.fail()
-        assert status not in (0, -signal.SIGTERM, -signal.SIGABRT) and "another prong uses" in following.log + said
+        assert status not in (0, -signal.SIGTERM, -signal.SIGABRT) and "Another prong uses" in following.log + said
         assert s.end() == 0
 
 

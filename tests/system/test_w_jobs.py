@@ -862,7 +862,7 @@ def test_status_metrics_and_probes(server):
     holding = hold(s)
     jobs = [submit(s, priority="low") for _ in range(4)]
     status = wait_until(lambda: (lambda j: j if j["queued"]["low"] >= 2 else None)(s.status()["jobs"]), "some to wait")
-    assert set(status) == {"queued", "running", "ended", "queued_bytes", "results_bytes", "store", "broken"}
+    assert set(status) == {"queued", "running", "ended", "queued_bytes", "results_bytes", "inputs_bytes", "store", "broken"}
     assert status["running"] >= 1 and status["queued_bytes"] > 0 and status["broken"] is None and "sqlite" in status["store"]
     assert s.metric("prong_durable_jobs_queued", priority="low") >= 2
     assert s.metric("prong_durable_jobs_running") >= 1

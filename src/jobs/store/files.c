@@ -71,7 +71,7 @@ int files_new(struct files **ret, const char *folder, uint64_t owner, struct err
     int rc;
 
     if (f == NULL)
-        return err_set(err, -ENOMEM, "out of memory while opening %s", folder);
+        return err_set(err, -ENOMEM, "Out of memory while opening %s.", folder);
     (void)snprintf(f->owner, sizeof(f->owner), "%0*" PRIx64, OWNER_DIGITS, owner);
     rc = folder_make(folder, &f->folder_fd, err);
     if (rc < 0) {

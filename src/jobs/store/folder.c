@@ -68,8 +68,8 @@ int folder_make(const char *path, int *ret_fd, struct err *err)
         rc = -errno;
     if (rc < 0)
         return err_set(err, rc,
-                       "cannot keep data in %s: %s; make this folder writable, or choose another "
-                       "with --data",
+                       "Cannot keep data in %s: %s; make this folder writable, or choose another "
+                       "with --data.",
                        path, strerror(-rc));
     *ret_fd = fd;
     return 0;

@@ -25,7 +25,7 @@ static int engine_open(void **ret, const struct store_config *config, struct err
     struct memory *m = calloc(1, sizeof(*m));
 
     if (m == NULL)
-        return err_set(err, -ENOMEM, "there is no memory for the store");
+        return err_set(err, -ENOMEM, "There is no memory for the store.");
     lock_init(&m->lock, LOCK_STORE);
     m->limits = config->limits;
     m->tally = tally_new(&config->limits);
@@ -34,7 +34,7 @@ static int engine_open(void **ret, const struct store_config *config, struct err
     m->state = table_new(free);
     if (m->tally == NULL || m->ids == NULL || m->keys == NULL || m->state == NULL) {
         engine_close(m);
-        return err_set(err, -ENOMEM, "there is no memory for the store");
+        return err_set(err, -ENOMEM, "There is no memory for the store.");
     }
     *ret = m;
     return 0;

@@ -215,10 +215,22 @@ static void place_all(struct memory *m, struct entry *entry, const struct record
     place(m, entry, BY_END, has_ended, exists ? r->finished_us : 0);
 }
 
+/* What is kept of it so that it can be retried, as it was saved. */
+static int64_t input_bytes(const struct entry *entry)
+{
+    struct record r;
+
+    if (entry->nodes[BY_PAYLOAD].count == 0)
+        return 0;
+    entry_read(entry, &r);
+    return (int64_t)r.payload_bytes;
+}
+
 int entry_save(struct memory *m, struct entry *entry, const struct record *record)
 {
     CLEANUP_FREE char *packed = record == NULL ? NULL : pack(record);
     struct record old;
+    int64_t had_input = input_bytes(entry);
 
     if (record != NULL && packed == NULL)
         return -ENOMEM;
@@ -233,6 +245,7 @@ int entry_save(struct memory *m, struct entry *entry, const struct record *recor
         free(entry->now.record);
     entry->now.record = take_ptr(packed);
     place_all(m, entry, record);
+    tally_input(m->tally, input_bytes(entry) - had_input);
     return 0;
 }
 

@@ -43,11 +43,6 @@ static int expire_payload(struct memory *m, struct entry *entry)
     return entry_save(m, entry, &r);
 }
 
-static bool is_never_too_many(const struct memory *m UNUSED, const struct store_counts *c UNUSED)
-{
-    return false;
-}
-
 static bool are_records_too_many(const struct memory *m, const struct store_counts *counts)
 {
     return counts->ended > m->limits.records_max;
@@ -58,6 +53,11 @@ static bool are_results_too_many(const struct memory *m, const struct store_coun
     return counts->results_bytes > m->limits.results_bytes_max;
 }
 
+static bool are_inputs_too_many(const struct memory *m, const struct store_counts *counts)
+{
+    return counts->inputs_bytes > m->limits.results_bytes_max;
+}
+
 static const struct broom {
     enum memory_order oldest;
     size_t keep; /* where the limit is */
@@ -66,7 +66,8 @@ static const struct broom {
 } brooms[] = {
     {BY_END, offsetof(struct store_limits, record_keep_us), are_records_too_many, memory_remove},
     {BY_RESULT, offsetof(struct store_limits, result_keep_us), are_results_too_many, expire_result},
-    {BY_PAYLOAD, offsetof(struct store_limits, result_keep_us), is_never_too_many, expire_payload},
+    {BY_PAYLOAD, offsetof(struct store_limits, result_keep_us), are_inputs_too_many,
+     expire_payload},
 };
 
 static int sweep_with(struct memory *m, const struct broom *broom, struct store_sweep *w)

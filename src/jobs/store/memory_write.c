@@ -113,8 +113,7 @@ static int fail_late(struct memory *m, struct store_claim *w)
         r.state = RECORD_FAILED;
         r.run_at_us = 0;
         r.finished_us = now_us;
-        r.end = (struct record_end) {.outcome = JOB_DEADLINE,
-                                     .text = "its deadline passed while it waited"};
+        r.end = (struct record_end) {.outcome = JOB_DEADLINE, .text = ENGINE_TEXT_LATE};
         w->late[w->late_count++] = r.id;
         rc = entry_save(m, entry, &r);
     }
@@ -234,7 +233,7 @@ static int apply_cancel(struct memory *m, struct entry *entry, struct store_chan
     struct record_attempt attempt = {
         .started_us = r->started_us,
         .finished_us = w->write.now_us,
-        .end = {.outcome = JOB_CANCELLED, .text = "it was cancelled by a client"},
+        .end = {.outcome = JOB_CANCELLED, .text = ENGINE_TEXT_CANCELLED},
     };
 
     w->was_running = r->state == RECORD_RUNNING;

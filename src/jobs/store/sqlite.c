@@ -187,7 +187,7 @@ static int new_engine(struct sqlite **ret, const struct store_config *config, st
     struct sqlite *s = calloc(1, sizeof(*s));
 
     if (s == NULL)
-        return err_set(err, -ENOMEM, "out of memory while opening %s", config->engine);
+        return err_set(err, -ENOMEM, "Out of memory while opening %s.", config->engine);
     *ret = s;
     s->lock_fd = -1;
     s->limits = config->limits;
@@ -195,14 +195,14 @@ static int new_engine(struct sqlite **ret, const struct store_config *config, st
     sqlite_readers_init(&s->readers);
     if (strncmp(config->engine, prefix, strlen(prefix)) != 0 ||
         config->engine[strlen(prefix)] == '\0')
-        return err_set(err, -EINVAL, "--store %s has no path: write --store sqlite:PATH",
+        return err_set(err, -EINVAL, "--store %s has no path: write --store sqlite:PATH.",
                        config->engine);
     s->path = strdup(config->engine + strlen(prefix));
     s->tally = tally_new(&config->limits);
     if (s->path == NULL || s->tally == NULL ||
         asprintf(&s->name, "sqlite %s, %s", sqlite3_libversion(), s->path) < 0) {
         s->name = NULL;
-        return err_set(err, -ENOMEM, "out of memory while opening %s", config->engine);
+        return err_set(err, -ENOMEM, "Out of memory while opening %s.", config->engine);
     }
     return 0;
 }
@@ -214,7 +214,7 @@ static int make_folder_above(const char *path, int *ret_fd, struct err *err)
         slash == NULL ? strdup(".") : strndup(path, (size_t)MAX(slash - path, 1));
 
     if (folder == NULL)
-        return err_set(err, -ENOMEM, "out of memory while opening %s", path);
+        return err_set(err, -ENOMEM, "Out of memory while opening %s.", path);
     return folder_make(folder, ret_fd, err);
 }
 
@@ -224,17 +224,17 @@ static int take_lock(struct sqlite *s, struct err *err)
     char path[PATH_MAX];
 
     if (snprintf(path, sizeof(path), "%s.lock", s->path) >= (int)sizeof(path))
-        return err_set(err, -ENAMETOOLONG, "the path %s is too long", s->path);
+        return err_set(err, -ENAMETOOLONG, "The path %s is too long.", s->path);
     s->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (s->lock_fd < 0)
         return err_set(err, -errno,
-                       "cannot write %s: %s; make its folder writable, or choose another file with "
-                       "--store sqlite:PATH",
+                       "Cannot write %s: %s; make its folder writable, or choose another file with "
+                       "--store sqlite:PATH.",
                        path, strerror(errno));
     if (flock(s->lock_fd, LOCK_EX | LOCK_NB) < 0)
         return err_set(err, -EBUSY,
-                       "another prong uses the database %s: end it first, or choose another file "
-                       "with --store sqlite:PATH",
+                       "Another prong uses the database %s: end it first, or choose another file "
+                       "with --store sqlite:PATH.",
                        s->path);
     return 0;
 }
@@ -246,8 +246,8 @@ static int make_file(struct sqlite *s, int folder_fd, struct err *err)
 
     if (fd < 0 || fsync(folder_fd) < 0)
         return err_set(err, -errno,
-                       "cannot write %s: %s; make it writable, or choose another file with "
-                       "--store sqlite:PATH",
+                       "Cannot write %s: %s; make it writable, or choose another file with "
+                       "--store sqlite:PATH.",
                        s->path, strerror(errno));
     return 0;
 }
@@ -266,10 +266,11 @@ static int open_database(struct sqlite *s, struct err *err)
         return rc;
     if (sqlite3_threadsafe() == 0)
         return err_set(err, -ENOTSUP,
-                       "this SQLite was built for one thread alone: install another");
+                       "This SQLite was built for one thread alone: install another.");
     code = connection_open(&s->writer, s->path, SQLITE_BUSY_MS);
     if (code != SQLITE_OK)
-        return err_set(err, -EIO, "cannot open the database %s: %s", s->path, sqlite3_errstr(code));
+        return err_set(err, -EIO, "Cannot open the database %s: %s.", s->path,
+                       sqlite3_errstr(code));
     rc = sqlite_schema_open(s, err);
     if (rc == 0)
         (void)sqlite3_wal_hook(s->writer.db, count_log, s);
@@ -291,7 +292,7 @@ static int begin_epoch(struct sqlite *s)
 
 static int fail_load(struct sqlite *s, int rc, struct err *err)
 {
-    return err_set(err, rc, "cannot use the database %s: %s", s->path,
+    return err_set(err, rc, "Cannot use the database %s: %s.", s->path,
                    rc == -ESHUTDOWN ? "a sync of the disk failed" : strerror(-rc));
 }
 

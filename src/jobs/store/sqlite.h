@@ -73,6 +73,9 @@ int sqlite_sweep(struct sqlite *s, struct store_sweep *w);
 /* -ENOENT. */
 int sqlite_find_row(struct connection *c, const char *id, struct row *ret);
 int sqlite_save_row(struct sqlite *s, const struct row *row);
+/* tally_move, with the payload that an ended job keeps as the row now says. */
+int sqlite_tally_row(struct sqlite *s, const struct row *row, enum record_state from,
+                     enum record_state to);
 /* Gives the attempt its number, and lets the oldest go when there are too many. */
 int sqlite_add_attempt(struct sqlite *s, uint64_t seq, const struct record_attempt *attempt);
 /* What nobody needs any more; the row is the caller's to save. */

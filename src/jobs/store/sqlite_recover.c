@@ -28,6 +28,16 @@ static int count_queued(struct sqlite *s)
     return rc;
 }
 
+static int count_inputs(struct sqlite *s)
+{
+    QUERY q = query_begin(&s->writer, STATEMENT_PAYLOAD_BYTES);
+    int rc = query_step(&q);
+
+    if (rc > 0)
+        tally_input(s->tally, (int64_t)column_number(&q));
+    return MIN(rc, 0);
+}
+
 static int next_running(struct sqlite *s, struct row *ret)
 {
     QUERY q = query_begin(&s->writer, STATEMENT_JOB_RUNNING);
@@ -46,7 +56,7 @@ static int queue_again(struct sqlite *s, struct row *row, uint64_t now_us)
     struct record_attempt attempt = {
         .started_us = r->started_us,
         .finished_us = now_us,
-        .end = {.outcome = JOB_CANCELLED, .text = "the server ended while it ran"},
+        .end = {.outcome = JOB_CANCELLED, .text = ENGINE_TEXT_CUT_OFF},
     };
     int rc = sqlite_add_attempt(s, r->seq, &attempt);
 
@@ -70,6 +80,8 @@ int sqlite_recover(struct sqlite *s)
     tally_load_ended(s->tally, s->meta[META_ENDED]);
     tally_result(s->tally, (int64_t)s->meta[META_RESULTS_BYTES]);
     rc = count_queued(s);
+    if (rc == 0)
+        rc = count_inputs(s);
     if (rc < 0)
         return rc;
     while ((rc = next_running(s, &row)) > 0) {

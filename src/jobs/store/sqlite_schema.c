@@ -108,14 +108,14 @@ static int refuse(struct sqlite *s, int rc, struct err *err)
     if (code == SQLITE_NOTADB)
         return err_set(err, -EINVAL,
                        "%s is not a database: move it away, or choose another file with "
-                       "--store sqlite:PATH",
+                       "--store sqlite:PATH.",
                        s->path);
     if ((code & 0xff) == SQLITE_CORRUPT)
         return err_set(err, -EIO,
-                       "the database %s is damaged: restore a copy of it, or move it away to start "
-                       "without its jobs and state",
+                       "The database %s is damaged: restore a copy of it, or move it away to start "
+                       "without its jobs and state.",
                        s->path);
-    return err_set(err, rc, "cannot use the database %s: %s", s->path,
+    return err_set(err, rc, "Cannot use the database %s: %s.", s->path,
                    sqlite3_errmsg(s->writer.db));
 }
 
@@ -135,13 +135,13 @@ static int check_owner(struct sqlite *s, int64_t *ret_version, struct err *err)
     if (application != SQLITE_APPLICATION && (application != 0 || version != 0 || tables != 0))
         return err_set(err, -EINVAL,
                        "%s is the database of another program: choose another file with --store "
-                       "sqlite:PATH",
+                       "sqlite:PATH.",
                        s->path);
     if (version < 0 || version > (int64_t)ARRAY_SIZE(migrations))
         return err_set(err, -EINVAL,
-                       "the database %s was written by a newer prong (its version is %lld, this "
+                       "The database %s was written by a newer prong (its version is %lld, this "
                        "one knows %zu): run that prong, or choose another file with --store "
-                       "sqlite:PATH",
+                       "sqlite:PATH.",
                        s->path, (long long)version, ARRAY_SIZE(migrations));
     *ret_version = version;
     return 0;
@@ -166,8 +166,8 @@ static int set_up(struct sqlite *s, struct err *err)
         return refuse(s, rc, err);
     if (is_wal != 1 || synchronous != 2)
         return err_set(err, -EIO,
-                       "the database %s cannot have a write-ahead log where it is: choose a file "
-                       "on a local disk with --store sqlite:PATH",
+                       "The database %s cannot have a write-ahead log where it is: choose a file "
+                       "on a local disk with --store sqlite:PATH.",
                        s->path);
     return 0;
 }

@@ -31,7 +31,7 @@ int sqlite_remove_row(struct sqlite *s, struct row *row)
 
     if (rc == 0)
         rc = run_for(s, STATEMENT_JOB_REMOVE, row->record.seq);
-    return rc < 0 ? rc : tally_move(s->tally, &row->record, row->record.state, RECORD_STATE_COUNT);
+    return rc < 0 ? rc : sqlite_tally_row(s, row, row->record.state, RECORD_STATE_COUNT);
 }
 
 static int expire_result(struct sqlite *s, struct row *row)
@@ -52,7 +52,11 @@ static int expire_payload(struct sqlite *s, struct row *row)
 {
     int rc = sqlite_trim_payload(s, row);
 
-    return rc < 0 ? rc : sqlite_save_row(s, row);
+    if (rc == 0)
+        rc = sqlite_save_row(s, row);
+    if (rc == 0)
+        tally_input(s->tally, -(int64_t)row->record.payload_bytes);
+    return rc;
 }
 
 static bool is_too_old(const struct row *row, uint64_t now_us, uint64_t keep_us)
@@ -71,7 +75,11 @@ static bool result_must_go(struct sqlite *s, const struct row *row, uint64_t now
 
 static bool payload_must_go(struct sqlite *s, const struct row *row, uint64_t now_us)
 {
-    return is_too_old(row, now_us, s->limits.result_keep_us);
+    struct store_counts counts;
+
+    tally_counts_now(s->tally, &counts);
+    return counts.inputs_bytes > s->limits.results_bytes_max ||
+           is_too_old(row, now_us, s->limits.result_keep_us);
 }
 
 static bool record_must_go(struct sqlite *s, const struct row *row, uint64_t now_us)

@@ -34,6 +34,23 @@ int sqlite_save_row(struct sqlite *s, const struct row *row)
     return query_run(&q);
 }
 
+static int64_t input_bytes(const struct row *row, enum record_state state)
+{
+    bool is_kept = state < RECORD_STATE_COUNT && record_has_ended(state);
+
+    return is_kept && row->payload == PAYLOAD_LARGE ? (int64_t)row->record.payload_bytes : 0;
+}
+
+int sqlite_tally_row(struct sqlite *s, const struct row *row, enum record_state from,
+                     enum record_state to)
+{
+    int rc = tally_move(s->tally, &row->record, from, to);
+
+    if (rc == 0)
+        tally_input(s->tally, input_bytes(row, to) - input_bytes(row, from));
+    return rc;
+}
+
 static int last_attempt(struct sqlite *s, uint64_t seq, unsigned *ret)
 {
     QUERY q = query_begin(&s->writer, STATEMENT_ATTEMPT_LAST);
@@ -213,12 +230,11 @@ static int fail_late(struct sqlite *s, struct store_claim *w)
         r->state = RECORD_FAILED;
         r->run_at_us = 0;
         r->finished_us = w->write.now_us;
-        r->end = (struct record_end) {.outcome = JOB_DEADLINE,
-                                      .text = "its deadline passed while it waited"};
+        r->end = (struct record_end) {.outcome = JOB_DEADLINE, .text = ENGINE_TEXT_LATE};
         w->late[w->late_count++] = r->id;
         rc = sqlite_save_row(s, &row);
         if (rc == 0)
-            rc = tally_move(s->tally, r, RECORD_QUEUED, RECORD_FAILED);
+            rc = sqlite_tally_row(s, &row, RECORD_QUEUED, RECORD_FAILED);
     }
     return rc;
 }
@@ -347,7 +363,7 @@ static int apply_end(struct sqlite *s, struct store_end *w)
         rc = sqlite_trim_payload(s, &row);
     if (rc == 0)
         rc = sqlite_save_row(s, &row);
-    return rc < 0 ? rc : tally_move(s->tally, &row.record, RECORD_RUNNING, w->state);
+    return rc < 0 ? rc : sqlite_tally_row(s, &row, RECORD_RUNNING, w->state);
 }
 
 /* ---- changes by a client ---- */
@@ -357,7 +373,7 @@ static int cut_attempt(struct sqlite *s, const struct record *r, uint64_t now_us
     struct record_attempt attempt = {
         .started_us = r->started_us,
         .finished_us = now_us,
-        .end = {.outcome = JOB_CANCELLED, .text = "it was cancelled by a client"},
+        .end = {.outcome = JOB_CANCELLED, .text = ENGINE_TEXT_CANCELLED},
     };
     return sqlite_add_attempt(s, r->seq, &attempt);
 }
@@ -381,13 +397,13 @@ static int apply_cancel(struct sqlite *s, struct store_change *w)
     r->state = RECORD_CANCELLED;
     r->run_at_us = 0;
     r->finished_us = MAX(w->write.now_us, UINT64_C(1));
-    r->end = (struct record_end) {.outcome = JOB_CANCELLED, .text = "it was cancelled by a client"};
+    r->end = (struct record_end) {.outcome = JOB_CANCELLED, .text = ENGINE_TEXT_CANCELLED};
     if (rc == 0)
         rc = sqlite_trim_payload(s, &row);
     if (rc == 0)
         rc = sqlite_save_row(s, &row);
     w->record = *r;
-    return rc < 0 ? rc : tally_move(s->tally, r, before, RECORD_CANCELLED);
+    return rc < 0 ? rc : sqlite_tally_row(s, &row, before, RECORD_CANCELLED);
 }
 
 static int apply_retry(struct sqlite *s, struct store_change *w)
@@ -413,7 +429,7 @@ static int apply_retry(struct sqlite *s, struct store_change *w)
     r->run_at_us = r->finished_us = r->deadline_us = 0;
     rc = sqlite_save_row(s, &row);
     w->record = *r;
-    return rc < 0 ? rc : tally_move(s->tally, r, before, RECORD_QUEUED);
+    return rc < 0 ? rc : sqlite_tally_row(s, &row, before, RECORD_QUEUED);
 }
 
 static int apply_forget(struct sqlite *s, struct store_change *w)

@@ -38,8 +38,8 @@ static void break_for_good(struct store *s)
     if (atomic_load(&s->broken) != NULL)
         return;
     (void)err_set(&s->broken_text, 0,
-                  "the store (%s) could not make sure of what it wrote: look after the disk, then "
-                  "start the server anew; until then nothing is kept",
+                  "The store (%s) could not make sure of what it wrote: look after the disk, then "
+                  "start the server anew; until then nothing is kept.",
                   s->engine->name(s->e));
     log_error("%s", s->broken_text.text);
     atomic_store(&s->broken, s->broken_text.text);
@@ -220,7 +220,7 @@ int store_open_engine(struct store **ret, const struct engine *engine,
     int rc;
 
     if (s == NULL)
-        return err_set(err, -ENOMEM, "there is no memory for the store");
+        return err_set(err, -ENOMEM, "There is no memory for the store.");
     s->engine = engine;
     rc = engine->open(&s->e, config, err);
     if (rc < 0)
@@ -230,7 +230,7 @@ int store_open_engine(struct store **ret, const struct engine *engine,
     if (rc < 0) {
         mailbox_release(&s->mailbox);
         engine->close(s->e);
-        return err_set(err, rc, "the store's thread cannot start: %s", strerror(-rc));
+        return err_set(err, rc, "The store's thread cannot start: %s.", strerror(-rc));
     }
     *ret = take_ptr(s);
     return 0;
@@ -243,8 +243,8 @@ int store_open(struct store **ret, const struct store_config *config, struct err
     if (strncmp(config->engine, "sqlite:", strlen("sqlite:")) == 0)
         return store_open_engine(ret, &engine_sqlite, config, err);
     return err_set(err, -EINVAL,
-                   "there is no store '%s': use sqlite:PATH, with the path of a database that is "
-                   "made when it is missing, or memory, which forgets at the end",
+                   "There is no store '%s': use sqlite:PATH, with the path of a database that is "
+                   "made when it is missing, or memory, which forgets at the end.",
                    config->engine);
 }
 

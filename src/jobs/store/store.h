@@ -35,7 +35,7 @@ enum {
 struct store_limits {
     uint64_t queued_max;        /* jobs that wait */
     uint64_t queued_bytes_max;  /* of the payloads of those that wait or run */
-    uint64_t results_bytes_max; /* of results that are kept */
+    uint64_t results_bytes_max; /* of results that are kept, and of failed jobs' inputs */
     uint64_t result_keep_us;    /* how long they are kept */
     uint64_t records_max;       /* ended jobs that are remembered */
     uint64_t record_keep_us;    /* how long they are remembered */
@@ -164,7 +164,7 @@ struct store_change {
 
 /* Removes at most STORE_SWEEP_MAX records, results and payloads that are too old or too many, in this order, the oldest
  * first. What is too large of a payload goes when its job has succeeded or was cancelled; that of a dead or failed job stays
- * for result_keep_us, so that it can be retried. */
+ * for result_keep_us, so that it can be retried, if all these together are no more than results_bytes_max. */
 struct store_sweep {
     struct store_write write;
     unsigned removed; /* records, results and payloads */
@@ -226,6 +226,7 @@ struct store_counts {
     uint64_t ended;         /* remembered */
     uint64_t queued_bytes;  /* payloads of queued and running jobs */
     uint64_t results_bytes; /* kept */
+    uint64_t inputs_bytes;  /* large payloads of ended jobs, kept so that they can be retried */
 };
 void store_count(struct store *s, struct store_counts *ret);
 

@@ -177,6 +177,11 @@ void tally_result(struct tally *t, int64_t bytes)
     t->now.results_bytes += (uint64_t)bytes;
 }
 
+void tally_input(struct tally *t, int64_t bytes)
+{
+    t->now.inputs_bytes += (uint64_t)bytes;
+}
+
 void tally_load_ended(struct tally *t, uint64_t count)
 {
     t->now.ended += count;

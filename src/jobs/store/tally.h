@@ -25,6 +25,9 @@ int tally_move(struct tally *t, const struct record *record, enum record_state f
 /* `bytes` of a result are kept from now on; negative: no more. */
 void tally_result(struct tally *t, int64_t bytes);
 
+/* The same of the large payload of an ended job. */
+void tally_input(struct tally *t, int64_t bytes);
+
 /* While loading: so many ended jobs are there besides, so that nobody has to look at each. */
 void tally_load_ended(struct tally *t, uint64_t count);
 

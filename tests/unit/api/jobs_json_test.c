@@ -78,6 +78,7 @@ static void parameters_go_in_as_they_were_kept(void **state)
     (void)state;
     assert_non_null(json);
     assert_int_equal(json_array_size(at(at(json, "params"), "values")), 2);
+    assert_string_equal(json_object_iter_key(json_object_iter(json)), "id");
     json_decref(json);
     free(text);
     text = jobs_write(jobs_json(&v), NULL, &bytes);

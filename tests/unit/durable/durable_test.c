@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/hash.h"
+#include "jobs/store/engine.h"
 
 /*
  * A scheduler that does what the test says: what is submitted is kept until the test ends it.
@@ -72,6 +73,46 @@ void sched_cancel(struct sched *s, struct id id)
     job->done(job);
 }
 
+/* ---- a store that has trouble when the test says so ---- */
+
+static struct {
+    struct lock lock;
+    pthread_cond_t changed;
+    bool fails_claims, stands_still;
+    size_t failed, claimed; /* claims */
+} trouble;
+
+static int begin(void *e)
+{
+    lock_take(&trouble.lock);
+    while (trouble.stands_still)
+        CHECK(pthread_cond_wait(&trouble.changed, &trouble.lock.mutex) == 0);
+    lock_drop(&trouble.lock);
+    return engine_memory.begin(e);
+}
+
+static int apply(void *e, struct store_write *w)
+{
+    bool fails = false;
+
+    if (w->kind == STORE_CLAIM) {
+        LOCKED(&trouble.lock);
+        fails = trouble.fails_claims;
+        trouble.failed += fails;
+        trouble.claimed += !fails;
+        CHECK(pthread_cond_broadcast(&trouble.changed) == 0);
+    }
+    return fails ? -EIO : engine_memory.apply(e, w);
+}
+
+static void set_trouble(bool *which, bool is_on)
+{
+    LOCKED(&trouble.lock);
+
+    *which = is_on;
+    CHECK(pthread_cond_broadcast(&trouble.changed) == 0);
+}
+
 /* ---- helpers ---- */
 
 static struct store *store;
@@ -128,7 +169,16 @@ static size_t running(void)
     return n;
 }
 
-static void end_ok(struct id id, const char *result)
+static void wait_one_more(const size_t *claims)
+{
+    struct timespec until = deadline();
+    LOCKED(&trouble.lock);
+
+    for (size_t before = *claims; *claims == before;)
+        assert_int_equal(pthread_cond_timedwait(&trouble.changed, &trouble.lock.mutex, &until), 0);
+}
+
+static void end_after(struct id id, const char *result, uint64_t run_ms)
 {
     struct job *job = take_job(id.text);
 
@@ -137,8 +187,14 @@ static void end_ok(struct id id, const char *result)
     job->result = strdup(result);
     job->result_bytes = strlen(result);
     (void)snprintf(job->media_type, sizeof(job->media_type), "application/json");
-    job->receipt = (struct job_receipt) {.run_ns = 50000000, .chunks = 3, .workers = 2};
+    job->receipt =
+        (struct job_receipt) {.run_ns = run_ms * CLOCK_NS_PER_MS, .chunks = 3, .workers = 2};
     job->done(job);
+}
+
+static void end_ok(struct id id, const char *result)
+{
+    end_after(id, result, 50);
 }
 
 static void end_badly(struct id id, enum job_outcome outcome)
@@ -360,16 +416,24 @@ static void start_durable(uint64_t backoff_ns)
 
 static int set_up(void **state)
 {
+    struct engine troubled = engine_memory;
+    static struct engine engine;
     struct err err = {""};
 
     (void)state;
+    memset(&trouble, 0, sizeof(trouble));
+    lock_init(&trouble.lock, LOCK_LIMITS);
+    CHECK(pthread_cond_init(&trouble.changed, NULL) == 0);
+    troubled.begin = begin;
+    troubled.apply = apply;
+    engine = troubled;
     memset(&fake, 0, sizeof(fake));
     lock_init(&fake.lock, LOCK_SCHED);
     CHECK(pthread_cond_init(&fake.changed, NULL) == 0);
     catalog_init(&fake.catalog);
     catalog_begin(&fake.catalog);
     CHECK(catalog_add(&fake.catalog, describe("count"), 0) == 0);
-    assert_int_equal(store_open(&store, &store_config, &err), 0);
+    assert_int_equal(store_open_engine(&store, &engine, &store_config, &err), 0);
     start_durable(CLOCK_NS_PER_MS);
     return 0;
 }
@@ -389,7 +453,16 @@ static void stop_durable(void)
             job->done(job);
         }
     }
-    durable_stop(durable);
+    assert_true(durable_stop(durable, CLOCK_NEVER));
+}
+
+/* The next server, after the one before has ended. */
+static void restart_durable(uint64_t backoff_ns)
+{
+    memset(fake.jobs, 0, sizeof(fake.jobs));
+    fake.count = 0;
+    fake.refusal = JOB_REFUSAL_NONE;
+    start_durable(backoff_ns);
 }
 
 static int tear_down(void **state)
@@ -400,6 +473,7 @@ static int tear_down(void **state)
     store = store_close(store);
     catalog_release(&fake.catalog);
     lock_release(&fake.lock);
+    lock_release(&trouble.lock);
     return 0;
 }
 
@@ -819,14 +893,107 @@ static void test_the_end_of_the_server_lets_watchers_go_and_queues_what_it_cut_o
     free(w);
     free(after);
 
-    /* The next server goes on with it. */
-    memset(fake.jobs, 0, sizeof(fake.jobs));
-    fake.count = 0;
-    fake.refusal = JOB_REFUSAL_NONE;
-    start_durable(CLOCK_NS_PER_MS);
+    restart_durable(CLOCK_NS_PER_MS);
     assert_string_equal(wait_submitted(0).text, id.text);
     end_ok(id, "1");
     assert_int_equal(wait_end(id).state, RECORD_SUCCEEDED);
+}
+
+static void pause_long_before_another_attempt(void)
+{
+    stop_durable();
+    durable = durable_free(durable);
+    restart_durable(60 * CLOCK_NS_PER_S);
+}
+
+static void test_a_deadline_that_passes_between_two_attempts_ends_the_job(void **state)
+{
+    struct record record;
+
+    (void)state;
+    pause_long_before_another_attempt();
+    record = asked("count");
+    record.deadline_us = durable_now_us(durable) + 200000;
+    (void)submit_record(record);
+    (void)wait_submitted(0);
+    end_badly(record.id, JOB_DIED);
+    record = wait_end(record.id);
+    assert_int_equal(record.state, RECORD_FAILED);
+    assert_int_equal(record.end.outcome, JOB_DEADLINE);
+}
+
+static bool is_told_queued(const struct watcher *w, size_t n)
+{
+    return n > 0 && w->events[n - 1].kind == DURABLE_STATE &&
+           w->events[n - 1].state == RECORD_QUEUED;
+}
+
+static void test_progress_is_forgotten_with_its_attempt(void **state)
+{
+    struct watcher *first, *second;
+    struct id id;
+
+    (void)state;
+    pause_long_before_another_attempt();
+    id = submit("count");
+    first = watch(id, true);
+    (void)wait_submitted(0);
+    fake.jobs[0]->progress(fake.jobs[0], 1, 2);
+    end_badly(id, JOB_DIED);
+    for (size_t n = 1, progress = 0; progress == 0 || !is_told_queued(first, n - 1); n++) {
+        wait_told(first, n);
+        progress += first->events[n - 1].kind == DURABLE_PROGRESS;
+    }
+    second = watch(id, true);
+    wait_told(second, 1);
+    assert_int_equal(change(durable_cancel, id), 0);
+    assert_int_equal(wait_last(first), DURABLE_END);
+    assert_int_equal(wait_last(second), DURABLE_END);
+    assert_int_equal(second->count, 2);
+    assert_int_equal(second->events[0].kind, DURABLE_STATE);
+    free(first);
+    free(second);
+}
+
+static void test_what_was_queued_during_trouble_runs_when_there_is_room_again(void **state)
+{
+    struct id first = submit("count"), others[5], late;
+
+    (void)state;
+    (void)wait_submitted(0);
+    end_after(first, "1", 1);
+    (void)wait_end(first);
+    for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
+        others[i] = submit("count");
+        (void)wait_submitted(1 + i);
+    }
+    set_trouble(&trouble.fails_claims, true);
+    late = submit("count");
+    wait_one_more(&trouble.failed);
+    /* From now on it seems that jobs take long, and so that enough of them run. */
+    end_after(others[0], "1", 1000);
+    (void)wait_end(others[0]);
+    set_trouble(&trouble.fails_claims, false);
+    wait_one_more(&trouble.claimed);
+    for (size_t i = 1; i < ARRAY_SIZE(others); i++) {
+        end_after(others[i], "1", 1000);
+        (void)wait_end(others[i]);
+    }
+    assert_string_equal(wait_submitted(1 + ARRAY_SIZE(others)).text, late.text);
+}
+
+static void test_the_end_does_not_wait_for_a_store_that_stands_still(void **state)
+{
+    struct id id = submit("count");
+
+    (void)state;
+    (void)wait_submitted(0);
+    set_trouble(&trouble.stands_still, true);
+    end_ok(id, "1");
+    durable_drain(durable);
+    assert_false(durable_stop(durable, clock_now_ns()));
+    set_trouble(&trouble.stands_still, false);
+    assert_true(durable_stop(durable, CLOCK_NEVER));
 }
 
 int main(void)
@@ -855,6 +1022,10 @@ int main(void)
         TEST(test_nobody_can_watch_what_is_not_there),
         TEST(test_who_waits_is_told_when_the_job_is_forgotten),
         TEST(test_the_end_of_the_server_lets_watchers_go_and_queues_what_it_cut_off),
+        TEST(test_a_deadline_that_passes_between_two_attempts_ends_the_job),
+        TEST(test_progress_is_forgotten_with_its_attempt),
+        TEST(test_what_was_queued_during_trouble_runs_when_there_is_room_again),
+        TEST(test_the_end_does_not_wait_for_a_store_that_stands_still),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

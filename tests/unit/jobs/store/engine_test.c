@@ -671,6 +671,50 @@ static void the_oldest_results_go_when_they_are_too_many_bytes(void **state)
     assert_int_equal(fixture_count(f).results_bytes, 20);
 }
 
+static struct record die_with_input(struct fixture *f)
+{
+    struct store_submit s = fixture_job("sum");
+    CLEANUP_FREE char *input = calloc(1, FIXTURE_LARGE);
+    struct record claimed;
+
+    f->now_us += 1;
+    s.input_kind = PRONG_INPUT_RAW;
+    s.input = input;
+    s.input_bytes = FIXTURE_LARGE;
+    assert_int_equal(fixture_submit(f, &s), 0);
+    claimed = fixture_claim_one(f);
+    assert_int_equal(fixture_end_job(f, &claimed, RECORD_DEAD, JOB_DIED), 0);
+    return claimed;
+}
+
+static void the_oldest_inputs_go_when_they_are_too_many_bytes(void **state)
+{
+    struct fixture *f = *state;
+    struct store_limits limits = f->config.limits;
+    struct record jobs[3];
+    struct store_change change;
+    uint64_t bytes;
+
+    for (size_t i = 0; i < ARRAY_SIZE(jobs); i++)
+        jobs[i] = die_with_input(f);
+    bytes = jobs[0].payload_bytes;
+    assert_int_equal(fixture_count(f).inputs_bytes, 3 * bytes);
+    limits.results_bytes_max = 2 * bytes;
+    set_limits(f, limits);
+    assert_int_equal(fixture_count(f).inputs_bytes, 3 * bytes);
+    assert_int_equal(fixture_sweep(f), 1);
+    assert_int_equal(fixture_count(f).inputs_bytes, 2 * bytes);
+    assert_int_equal(fixture_file_count(f->files), 2);
+    assert_int_equal(fixture_change(f, STORE_RETRY, &jobs[0].id, &change), -ENODATA);
+    assert_int_equal(fixture_change(f, STORE_RETRY, &jobs[1].id, &change), 0);
+    assert_int_equal(fixture_count(f).inputs_bytes, bytes);
+    assert_int_equal(fixture_change(f, STORE_FORGET, &jobs[2].id, &change), 0);
+    assert_int_equal(fixture_count(f).inputs_bytes, 0);
+    jobs[1] = fixture_claim_one(f);
+    assert_int_equal(fixture_end_job(f, &jobs[1], RECORD_SUCCEEDED, JOB_OK), 0);
+    assert_int_equal(fixture_count(f).inputs_bytes, 0);
+}
+
 static void the_oldest_records_go_when_they_are_too_many(void **state)
 {
     struct fixture *f = *state;
@@ -876,6 +920,7 @@ int main(void)
         TEST(old_results_go_before_their_records),
         TEST(the_oldest_results_go_when_they_are_too_many_bytes),
         TEST(the_oldest_records_go_when_they_are_too_many),
+        TEST(the_oldest_inputs_go_when_they_are_too_many_bytes),
         TEST(one_sweep_is_bounded),
         TEST(a_job_that_waits_or_runs_is_not_swept),
         TEST(lists_are_newest_first_and_filtered),

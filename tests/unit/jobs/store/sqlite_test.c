@@ -115,7 +115,7 @@ static void what_ran_is_queued_again_and_its_attempt_not_counted(void **state)
     assert_int_equal(after.end.outcome, JOB_CANCELLED);
     assert_int_equal(f->engine->attempts(f->e, before.seq, &attempts), 1);
     assert_int_equal(attempts[0].end.outcome, JOB_CANCELLED);
-    assert_non_null(strstr(attempts[0].end.text, "the server ended"));
+    assert_non_null(strstr(attempts[0].end.text, "The server ended"));
     assert_int_equal(attempts[0].started_us, before.started_us);
     assert_true(attempts[0].finished_us >= now_us);
     free(attempts);
@@ -300,7 +300,7 @@ static void a_second_server_is_refused(void **state)
     fixture_reopen(f);
     first = f->e;
     f->e = NULL;
-    assert_refused(f, f->path, "another prong");
+    assert_refused(f, f->path, "Another prong");
     f->e = first;
     fixture_reopen(f);
 }

@@ -327,6 +327,7 @@ static void compare_counts(const struct world *w)
     must_equal(w, counts[0].ended, counts[1].ended, "count of ended");
     must_equal(w, counts[0].queued_bytes, counts[1].queued_bytes, "bytes queued");
     must_equal(w, counts[0].results_bytes, counts[1].results_bytes, "bytes of results");
+    must_equal(w, counts[0].inputs_bytes, counts[1].inputs_bytes, "bytes of inputs");
 }
 
 static void compare_lists(struct world *w)
