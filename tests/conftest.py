@@ -480,6 +480,7 @@ class Server:
         os.kill(self.pid, signal.SIGKILL)
         assert self.wait() == -signal.SIGKILL
         self.assert_nothing_left()
+        self.assert_log_is_clean()
 
     def assert_no_zombies(self):
         wait_until(

@@ -26,6 +26,7 @@ def kill(s):
     s.note_processes()
     s.process.send_signal(signal.SIGKILL)
     assert s.wait() == -signal.SIGKILL
+    s.assert_log_is_clean()
 
 
 def everything(s):

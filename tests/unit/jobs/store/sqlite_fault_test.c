@@ -581,15 +581,27 @@ static unsigned run_once(enum fault kind, unsigned nth, bool goes_on, void (*fir
     return disk.fired;
 }
 
+/* With ThreadSanitizer, which has nothing to say of one thread, each takes several times as long; where they are many,
+ * some will do. */
+static unsigned stride(unsigned at_least)
+{
+#ifdef __SANITIZE_THREAD__
+    return at_least >= 100 ? 5 : 1;
+#else
+    (void)at_least;
+    return 1;
+#endif
+}
+
 static void run_scripts(enum fault kind, bool goes_on, unsigned at_least,
                         void (*first)(struct run *r), void (*second)(struct run *r))
 {
-    unsigned nth = 1;
+    unsigned nth = 1, step = stride(at_least);
 
     while (run_once(kind, nth, goes_on, first, second) > 0)
-        nth++;
-    print_message("the disk failed at %u places\n", nth - 1);
-    assert_true(nth - 1 >= at_least);
+        nth += step;
+    print_message("the disk failed at %u places or more\n", nth - step);
+    assert_true(nth - step >= at_least);
 }
 
 static void run_all(enum fault kind, bool goes_on, unsigned at_least)
