@@ -110,11 +110,10 @@ static void respond_found(struct request *r)
 }
 
 /* On the "jobs" thread: the only event that is told is the last. */
-static bool wake(struct durable_watch *w, const struct durable_event *e)
+static void wake(struct durable_watch *w, const struct durable_event *e)
 {
     (void)e;
     request_unpark(w->owner);
-    return false;
 }
 
 static void free_context(struct request *r)

@@ -186,20 +186,20 @@ static void watch_again(struct listener *l, uint64_t number)
 }
 
 /* Who has gone is let go at its next JOBS_ALIVE_S. */
-static bool tell(struct durable_watch *w, const struct durable_event *e)
+static void tell(struct durable_watch *w, const struct durable_event *e)
 {
     struct listener *l = w->owner;
 
     switch (e->kind) {
     case DURABLE_STATE:
         post_state(l, e);
-        return true;
+        break;
     case DURABLE_PROGRESS:
         post_progress(l, e);
-        return true;
+        break;
     case DURABLE_PART:
         (void)stream_post(l->stream, "part", e->number, e->data, e->bytes);
-        return true;
+        break;
     case DURABLE_END:
         end_ended(l, e);
         break;
@@ -215,7 +215,6 @@ static bool tell(struct durable_watch *w, const struct durable_event *e)
                          "There is no such job any more, or it cannot be read.");
         break;
     }
-    return false;
 }
 
 /* ---- the beginning ---- */

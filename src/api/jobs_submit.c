@@ -178,11 +178,10 @@ static void go_on(struct request *r)
 /* ---- what happens in between ---- */
 
 /* On the "jobs" thread: the only event that is told is the last. */
-static bool told(struct durable_watch *w, const struct durable_event *e)
+static void told(struct durable_watch *w, const struct durable_event *e)
 {
     (void)e;
     request_unpark(w->owner);
-    return false;
 }
 
 /* On the store's thread. */

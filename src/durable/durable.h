@@ -109,8 +109,8 @@ struct durable_watch {
     uint64_t deadline_ns; /* monotonic; CLOCK_NEVER */
     bool wants_all;       /* false: only the last event */
     uint64_t after;       /* events up to this number are known already; 0: none */
-    /* On the "jobs" thread, which it must not hold up. False: let me go, and this was the last event. */
-    bool (*tell)(struct durable_watch *w, const struct durable_event *e);
+    /* On the "jobs" thread, which it must not hold up. The last event gives the watch back to its owner. */
+    void (*tell)(struct durable_watch *w, const struct durable_event *e);
     void *owner;
     /* what follows is the "jobs" thread's */
     struct durable_letter letter;

@@ -28,8 +28,7 @@ static void tell(struct live *l, struct durable_watch *w, const struct durable_e
         return;
     if (last)
         let_go(l, w);
-    if (!w->tell(w, e) && !last)
-        let_go(l, w);
+    w->tell(w, e);
 }
 
 static void tell_all(struct live *l, const struct durable_event *e)
@@ -40,18 +39,6 @@ static void tell_all(struct live *l, const struct durable_event *e)
         next = TAILQ_NEXT(w, link);
         tell(l, w, e);
     }
-}
-
-/* Like TAILQ_FIRST(&l->watches) == w, but `w` need not exist any more. */
-static bool still_watches(const struct live *l, const struct durable_watch *wanted)
-{
-    const struct durable_watch *w;
-
-    TAILQ_FOREACH (w, &l->watches, link) {
-        if (w == wanted)
-            return true;
-    }
-    return false;
 }
 
 static struct durable_event progress_event(const struct live *l, uint64_t number)
@@ -71,19 +58,16 @@ static struct durable_event part_event(const struct part *part)
 /* What a running job has told already, for one who comes later. */
 static void tell_past(struct live *l, struct durable_watch *w)
 {
-    const struct part *part, *next;
+    const struct part *part;
     struct durable_event e;
 
     if (!w->wants_all)
         return;
-    for (part = STAILQ_FIRST(&l->parts); part != NULL; part = next) {
-        next = STAILQ_NEXT(part, link);
+    STAILQ_FOREACH (part, &l->parts, link) {
         if (part->number <= w->after)
             continue;
         e = part_event(part);
         tell(l, w, &e);
-        if (!still_watches(l, w))
-            return;
     }
     if (atomic_load(&l->total) > 0) {
         e = progress_event(l, next_number(l));
@@ -95,7 +79,7 @@ static void refuse(struct durable_watch *w, enum durable_event_kind why)
 {
     struct durable_event e = {.kind = why, .number = w->after + 1};
 
-    (void)w->tell(w, &e);
+    w->tell(w, &e);
 }
 
 static void welcome(struct live *l, struct durable_watch *w, const struct record *record)
@@ -109,7 +93,7 @@ static void welcome(struct live *l, struct durable_watch *w, const struct record
     e.number = l->state_number;
     if (e.number > w->after)
         tell(l, w, &e);
-    if (still_watches(l, w))
+    if (e.kind == DURABLE_STATE)
         tell_past(l, w);
 }
 

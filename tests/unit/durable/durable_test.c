@@ -308,13 +308,12 @@ struct watcher {
         enum record_state state;
         char data[64];
     } events[TOLD_MAX];
-    size_t leave_after; /* events; 0: never */
 };
 
-static bool hear(struct durable_watch *w, const struct durable_event *e)
+static void hear(struct durable_watch *w, const struct durable_event *e)
 {
     struct watcher *watcher = w->owner;
-    bool last = e->kind == DURABLE_END || e->kind >= DURABLE_TIMEOUT, stays;
+    bool last = e->kind == DURABLE_END || e->kind >= DURABLE_TIMEOUT;
 
     lock_take(&watcher->lock);
     CHECK(watcher->count < TOLD_MAX);
@@ -327,12 +326,10 @@ static bool hear(struct durable_watch *w, const struct durable_event *e)
     (void)snprintf(watcher->events[watcher->count].data, sizeof(watcher->events->data), "%.*s",
                    (int)e->bytes, e->data == NULL ? "" : (const char *)e->data);
     watcher->count++;
-    stays = watcher->leave_after == 0 || watcher->count < watcher->leave_after;
     CHECK(pthread_cond_broadcast(&watcher->told) == 0);
     lock_drop(&watcher->lock);
     if (last)
         answer_come(&watcher->last);
-    return stays;
 }
 
 static struct watcher *watch_from(struct id id, bool wants_all, uint64_t after,
@@ -819,33 +816,6 @@ static void test_a_watch_ends_at_its_deadline(void **state)
     free(w);
 }
 
-static void test_a_watcher_may_leave(void **state)
-{
-    struct id id = submit("count");
-    struct watcher *w;
-    struct job *job;
-
-    (void)state;
-    (void)wait_submitted(0);
-    job = fake.jobs[0];
-    w = calloc(1, sizeof(*w));
-    answer_init(&w->last);
-    lock_init(&w->lock, LOCK_STATE);
-    CHECK(pthread_cond_init(&w->told, NULL) == 0);
-    w->leave_after = 2;
-    w->watch = (struct durable_watch) {
-        .job = id, .deadline_ns = CLOCK_NEVER, .wants_all = true, .tell = hear, .owner = w};
-    durable_watch(durable, &w->watch);
-    wait_told(w, 1);
-    job->part(job, "one", 3);
-    wait_told(w, 2);
-    job->part(job, "two", 3);
-    end_ok(id, "1");
-    (void)wait_end(id);
-    assert_int_equal(w->count, 2);
-    free(w);
-}
-
 static void test_nobody_can_watch_what_is_not_there(void **state)
 {
     struct watcher *w = watch(id_new(), true);
@@ -1018,7 +988,6 @@ int main(void)
         TEST(test_who_comes_back_gets_what_it_has_missed),
         TEST(test_only_the_newest_parts_are_kept),
         TEST(test_a_watch_ends_at_its_deadline),
-        TEST(test_a_watcher_may_leave),
         TEST(test_nobody_can_watch_what_is_not_there),
         TEST(test_who_waits_is_told_when_the_job_is_forgotten),
         TEST(test_the_end_of_the_server_lets_watchers_go_and_queues_what_it_cut_off),
