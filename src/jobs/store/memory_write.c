@@ -4,27 +4,12 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "jobs/store/step.h"
 
 /* There is no other server before or after this one. */
 #define EPOCH UINT64_C(1)
 
 /* ---- submit ---- */
-
-static struct record new_record(const struct memory *m, const struct store_submit *w)
-{
-    return (struct record) {
-        .seq = m->seq + 1,
-        .id = w->record.id,
-        .state = RECORD_QUEUED,
-        .priority = w->record.priority,
-        .chunks_wanted = w->record.chunks_wanted,
-        .timeout_us = w->record.timeout_us,
-        .deadline_us = w->record.deadline_us,
-        .payload_bytes = strlen(w->params) + w->input_bytes,
-        .attempts_max = w->record.attempts_max,
-        .created_us = w->record.created_us,
-    };
-}
 
 static int set_key(struct memory *m, struct entry *entry, const struct store_submit *w)
 {
@@ -75,9 +60,7 @@ static int apply_submit(struct memory *m, struct store_submit *w)
         entry_read(same, &w->record);
         return 1;
     }
-    r = new_record(m, w);
-    memcpy(r.kernel, w->record.kernel, sizeof(r.kernel));
-    memcpy(r.client, w->record.client, sizeof(r.client));
+    r = step_submit(w, m->seq + 1);
     rc = tally_admit(m->tally, r.client, r.payload_bytes);
     return rc < 0 ? rc : add_job(m, w, &r);
 }
@@ -110,10 +93,7 @@ static int fail_late(struct memory *m, struct store_claim *w)
            (entry = entry_first(m, BY_DEADLINE)) != NULL &&
            entry->nodes[BY_DEADLINE].key.major <= now_us) {
         entry_read(entry, &r);
-        r.state = RECORD_FAILED;
-        r.run_at_us = 0;
-        r.finished_us = now_us;
-        r.end = (struct record_end) {.outcome = JOB_DEADLINE, .text = ENGINE_TEXT_LATE};
+        step_late(&r, now_us);
         w->late[w->late_count++] = r.id;
         rc = entry_save(m, entry, &r);
     }
@@ -125,11 +105,7 @@ static int claim_one(struct memory *m, struct entry *entry, struct store_claim *
     struct record *r = &w->records[w->count++];
 
     entry_read(entry, r);
-    r->state = RECORD_RUNNING;
-    r->attempts++;
-    r->lease = MAX(r->lease, EPOCH << 32) + 1;
-    r->started_us = w->write.now_us;
-    r->end = (struct record_end) {.outcome = JOB_PENDING};
+    step_claim(r, EPOCH, w->write.now_us);
     return entry_save(m, entry, r);
 }
 
@@ -185,22 +161,8 @@ static int set_result(struct memory *m, struct entry *entry, struct record *r,
     if (result == NULL)
         return -ENOMEM;
     entry_set_blob(m, entry, BLOB_RESULT, result);
-    r->result = RECORD_RESULT_KEPT;
-    r->result_bytes = w->result_bytes;
-    memcpy(r->media_type, w->media_type, sizeof(r->media_type));
+    step_result(r, w);
     return 0;
-}
-
-static void end_record(struct record *r, const struct store_end *w)
-{
-    r->state = w->state;
-    r->attempts -= !w->counts && r->attempts > 0 ? 1 : 0;
-    r->end = w->attempt.end;
-    r->receipt = w->receipt;
-    if (w->state == RECORD_QUEUED)
-        r->run_at_us = w->run_at_us;
-    else
-        r->finished_us = MAX(w->attempt.finished_us, UINT64_C(1));
 }
 
 static int apply_end(struct memory *m, struct store_end *w)
@@ -212,10 +174,9 @@ static int apply_end(struct memory *m, struct store_end *w)
     if (entry == NULL)
         return -ESTALE;
     entry_read(entry, &r);
-    if (r.state != RECORD_RUNNING || r.lease != w->lease)
-        return -ESTALE;
-    CHECK(w->state == RECORD_QUEUED || record_has_ended(w->state));
-    end_record(&r, w);
+    rc = step_end(&r, w);
+    if (rc < 0)
+        return rc;
     w->seq = r.seq;
     rc = store_end_is_recorded(w) ? entry_add_attempt(m, entry, &w->attempt) : 0;
     if (rc == 0 && w->state == RECORD_SUCCEEDED)
@@ -229,42 +190,31 @@ static int apply_end(struct memory *m, struct store_end *w)
 
 static int apply_cancel(struct memory *m, struct entry *entry, struct store_change *w)
 {
-    struct record *r = &w->record;
-    struct record_attempt attempt = {
-        .started_us = r->started_us,
-        .finished_us = w->write.now_us,
-        .end = {.outcome = JOB_CANCELLED, .text = ENGINE_TEXT_CANCELLED},
-    };
+    struct record_attempt attempt;
+    int rc = step_cancel(&w->record, w->write.now_us, &attempt);
 
-    w->was_running = r->state == RECORD_RUNNING;
-    if (record_has_ended(r->state))
-        return -EALREADY;
-    if (w->was_running && entry_add_attempt(m, entry, &attempt) < 0)
-        return -ENOMEM;
-    r->state = RECORD_CANCELLED;
-    r->run_at_us = 0;
-    r->finished_us = MAX(w->write.now_us, UINT64_C(1));
-    r->end = attempt.end;
+    w->was_running = rc == 1;
+    if (rc == 1)
+        rc = entry_add_attempt(m, entry, &attempt);
+    if (rc < 0)
+        return rc;
     memory_trim_payload(m, entry);
-    return entry_save(m, entry, r);
+    return entry_save(m, entry, &w->record);
 }
 
 static int apply_retry(struct memory *m, struct entry *entry, struct store_change *w)
 {
-    struct record *r = &w->record;
-    int rc;
+    struct record queued = w->record;
+    int rc = step_retry(&queued);
 
-    if (r->state != RECORD_DEAD && r->state != RECORD_FAILED)
-        return -EALREADY;
-    if (!entry->now.is_whole)
-        return -ENODATA;
-    rc = tally_admit(m->tally, r->client, r->payload_bytes);
+    if (rc == 0 && !entry->now.is_whole)
+        rc = -ENODATA;
+    if (rc == 0)
+        rc = tally_admit(m->tally, queued.client, queued.payload_bytes);
     if (rc < 0)
         return rc == -EDQUOT ? -EBUSY : rc;
-    r->state = RECORD_QUEUED;
-    r->attempts = 0;
-    r->run_at_us = r->finished_us = r->deadline_us = 0;
-    return entry_save(m, entry, r);
+    w->record = queued;
+    return entry_save(m, entry, &w->record);
 }
 
 static int apply_forget(struct memory *m, struct entry *entry, struct store_change *w)

@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "jobs/store/step.h"
 
 static int count_queued(struct sqlite *s)
 {
@@ -49,23 +50,16 @@ static int next_running(struct sqlite *s, struct row *ret)
     return rc < 0 ? rc : 1;
 }
 
-/* It was not the job's fault, so the attempt does not count. */
 static int queue_again(struct sqlite *s, struct row *row, uint64_t now_us)
 {
     struct record *r = &row->record;
-    struct record_attempt attempt = {
-        .started_us = r->started_us,
-        .finished_us = now_us,
-        .end = {.outcome = JOB_CANCELLED, .text = ENGINE_TEXT_CUT_OFF},
-    };
-    int rc = sqlite_add_attempt(s, r->seq, &attempt);
+    struct record_attempt attempt;
+    int rc;
 
-    if (rc < 0)
-        return rc;
-    r->state = RECORD_QUEUED;
-    r->attempts -= r->attempts > 0 ? 1 : 0;
-    r->end = attempt.end;
-    rc = sqlite_save_row(s, row);
+    step_cut_off(r, now_us, &attempt);
+    rc = sqlite_add_attempt(s, r->seq, &attempt);
+    if (rc == 0)
+        rc = sqlite_save_row(s, row);
     return rc < 0 ? rc : tally_move(s->tally, r, RECORD_STATE_COUNT, RECORD_QUEUED);
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "jobs/store/step.h"
 
 static int read_one(struct query *q, struct row *ret)
 {
@@ -128,23 +129,11 @@ static int find_key(struct sqlite *s, struct store_submit *w)
 
 static struct row new_row(struct sqlite *s, const struct store_submit *w)
 {
-    struct row row = {.record = {.seq = s->meta[META_SEQ] + 1}};
-    struct record *r = &row.record;
-
-    r->id = w->record.id;
-    memcpy(r->kernel, w->record.kernel, sizeof(r->kernel));
-    memcpy(r->client, w->record.client, sizeof(r->client));
-    r->priority = w->record.priority;
-    r->chunks_wanted = w->record.chunks_wanted;
-    r->timeout_us = w->record.timeout_us;
-    r->deadline_us = MIN(w->record.deadline_us, (uint64_t)INT64_MAX);
-    r->attempts_max = w->record.attempts_max;
-    r->created_us = w->record.created_us;
-    r->state = RECORD_QUEUED;
-    r->payload_bytes = strlen(w->params) + w->input_bytes;
-    row.payload = engine_payload_is_large(w) ? PAYLOAD_LARGE : PAYLOAD_SMALL;
-    row.files = w->input_bytes > STORE_FILE_BYTES_MIN ? FILES_INPUT : 0;
-    return row;
+    return (struct row) {
+        .record = step_submit(w, s->meta[META_SEQ] + 1),
+        .payload = engine_payload_is_large(w) ? PAYLOAD_LARGE : PAYLOAD_SMALL,
+        .files = w->input_bytes > STORE_FILE_BYTES_MIN ? FILES_INPUT : 0,
+    };
 }
 
 static int add_payload(struct sqlite *s, const struct row *row, const struct store_submit *w)
@@ -227,10 +216,7 @@ static int fail_late(struct sqlite *s, struct store_claim *w)
         rc = next_late(s, w->write.now_us, &row);
         if (rc < 0)
             return rc == -ENOENT ? 0 : rc;
-        r->state = RECORD_FAILED;
-        r->run_at_us = 0;
-        r->finished_us = w->write.now_us;
-        r->end = (struct record_end) {.outcome = JOB_DEADLINE, .text = ENGINE_TEXT_LATE};
+        step_late(r, w->write.now_us);
         w->late[w->late_count++] = r->id;
         rc = sqlite_save_row(s, &row);
         if (rc == 0)
@@ -261,11 +247,7 @@ static int claim_one(struct sqlite *s, struct record *r, uint64_t now_us)
     QUERY q = query_begin(&s->writer, STATEMENT_QUEUE_CLAIM);
     int rc;
 
-    r->state = RECORD_RUNNING;
-    r->attempts++;
-    r->lease = MAX(r->lease, s->meta[META_EPOCH] << 32) + 1;
-    r->started_us = now_us;
-    r->end = (struct record_end) {.outcome = JOB_PENDING};
+    step_claim(r, s->meta[META_EPOCH], now_us);
     bind_number(&q, r->attempts);
     bind_number(&q, r->lease);
     bind_number(&q, r->started_us);
@@ -325,22 +307,8 @@ static int add_result(struct sqlite *s, struct row *row, const struct store_end 
     else
         bind_blob(&q, w->result, w->result_bytes);
     row->files |= is_file ? FILES_RESULT : 0;
-    row->record.result = RECORD_RESULT_KEPT;
-    row->record.result_bytes = w->result_bytes;
-    memcpy(row->record.media_type, w->media_type, sizeof(row->record.media_type));
+    step_result(&row->record, w);
     return query_run(&q);
-}
-
-static void end_record(struct record *r, const struct store_end *w)
-{
-    r->state = w->state;
-    r->attempts -= !w->counts && r->attempts > 0 ? 1 : 0;
-    r->end = w->attempt.end;
-    r->receipt = w->receipt;
-    if (w->state == RECORD_QUEUED)
-        r->run_at_us = w->run_at_us;
-    else
-        r->finished_us = MAX(w->attempt.finished_us, UINT64_C(1));
 }
 
 static int apply_end(struct sqlite *s, struct store_end *w)
@@ -348,13 +316,10 @@ static int apply_end(struct sqlite *s, struct store_end *w)
     struct row row;
     int rc = sqlite_find_row(&s->writer, w->id.text, &row);
 
-    if (rc == -ENOENT ||
-        (rc == 0 && (row.record.state != RECORD_RUNNING || row.record.lease != w->lease)))
-        return -ESTALE;
+    if (rc == 0)
+        rc = step_end(&row.record, w);
     if (rc < 0)
-        return rc;
-    CHECK(w->state == RECORD_QUEUED || record_has_ended(w->state));
-    end_record(&row.record, w);
+        return rc == -ENOENT ? -ESTALE : rc;
     w->seq = row.record.seq;
     rc = store_end_is_recorded(w) ? sqlite_add_attempt(s, row.record.seq, &w->attempt) : 0;
     if (rc == 0 && w->state == RECORD_SUCCEEDED)
@@ -368,67 +333,48 @@ static int apply_end(struct sqlite *s, struct store_end *w)
 
 /* ---- changes by a client ---- */
 
-static int cut_attempt(struct sqlite *s, const struct record *r, uint64_t now_us)
-{
-    struct record_attempt attempt = {
-        .started_us = r->started_us,
-        .finished_us = now_us,
-        .end = {.outcome = JOB_CANCELLED, .text = ENGINE_TEXT_CANCELLED},
-    };
-    return sqlite_add_attempt(s, r->seq, &attempt);
-}
-
 static int apply_cancel(struct sqlite *s, struct store_change *w)
 {
+    struct record_attempt attempt;
     struct row row;
-    struct record *r = &row.record;
     int rc = sqlite_find_row(&s->writer, w->id.text, &row);
-    enum record_state before;
 
     if (rc < 0)
         return rc;
-    before = r->state;
-    w->was_running = before == RECORD_RUNNING;
-    w->record = *r;
-    if (record_has_ended(before))
-        return -EALREADY;
-    if (before == RECORD_RUNNING)
-        rc = cut_attempt(s, r, w->write.now_us);
-    r->state = RECORD_CANCELLED;
-    r->run_at_us = 0;
-    r->finished_us = MAX(w->write.now_us, UINT64_C(1));
-    r->end = (struct record_end) {.outcome = JOB_CANCELLED, .text = ENGINE_TEXT_CANCELLED};
+    rc = step_cancel(&row.record, w->write.now_us, &attempt);
+    w->was_running = rc == 1;
+    w->record = row.record;
+    if (rc == 1)
+        rc = sqlite_add_attempt(s, row.record.seq, &attempt);
     if (rc == 0)
         rc = sqlite_trim_payload(s, &row);
     if (rc == 0)
         rc = sqlite_save_row(s, &row);
-    w->record = *r;
-    return rc < 0 ? rc : sqlite_tally_row(s, &row, before, RECORD_CANCELLED);
+    if (rc < 0)
+        return rc;
+    return sqlite_tally_row(s, &row, w->was_running ? RECORD_RUNNING : RECORD_QUEUED,
+                            RECORD_CANCELLED);
 }
 
 static int apply_retry(struct sqlite *s, struct store_change *w)
 {
     struct row row;
-    struct record *r = &row.record;
     int rc = sqlite_find_row(&s->writer, w->id.text, &row);
     enum record_state before;
 
     if (rc < 0)
         return rc;
-    before = r->state;
-    w->record = *r;
-    if (before != RECORD_DEAD && before != RECORD_FAILED)
-        return -EALREADY;
-    if (row.payload == PAYLOAD_TRIMMED)
-        return -ENODATA;
-    rc = tally_admit(s->tally, r->client, r->payload_bytes);
+    before = row.record.state;
+    w->record = row.record;
+    rc = step_retry(&row.record);
+    if (rc == 0 && row.payload == PAYLOAD_TRIMMED)
+        rc = -ENODATA;
+    if (rc == 0)
+        rc = tally_admit(s->tally, row.record.client, row.record.payload_bytes);
     if (rc < 0)
         return rc == -EDQUOT ? -EBUSY : rc;
-    r->state = RECORD_QUEUED;
-    r->attempts = 0;
-    r->run_at_us = r->finished_us = r->deadline_us = 0;
+    w->record = row.record;
     rc = sqlite_save_row(s, &row);
-    w->record = *r;
     return rc < 0 ? rc : sqlite_tally_row(s, &row, before, RECORD_QUEUED);
 }
 
