@@ -44,11 +44,6 @@ struct engine {
 
 extern const struct engine engine_memory, engine_sqlite;
 
-/* What a record says of ends that the store itself decides. */
-#define ENGINE_TEXT_LATE      "Its deadline passed while it waited."
-#define ENGINE_TEXT_CANCELLED "It was cancelled by a client."
-#define ENGINE_TEXT_CUT_OFF   "The server ended while it ran."
-
 /* Whether something of this payload goes when the job does not need it any more: all of its input, and parameters
  * above STORE_PARAMS_KEPT_MAX. */
 static inline bool engine_payload_is_large(const struct store_submit *w)

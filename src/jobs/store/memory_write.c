@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "jobs/store/turn.h"
 
 /* There is no other server before or after this one. */
 #define EPOCH UINT64_C(1)
@@ -110,10 +111,7 @@ static int fail_late(struct memory *m, struct store_claim *w)
            (entry = entry_first(m, BY_DEADLINE)) != NULL &&
            entry->nodes[BY_DEADLINE].key.major <= now_us) {
         entry_read(entry, &r);
-        r.state = RECORD_FAILED;
-        r.run_at_us = 0;
-        r.finished_us = now_us;
-        r.end = (struct record_end) {.outcome = JOB_DEADLINE, .text = ENGINE_TEXT_LATE};
+        turn_late(&r, now_us);
         w->late[w->late_count++] = r.id;
         rc = entry_save(m, entry, &r);
     }
@@ -125,11 +123,7 @@ static int claim_one(struct memory *m, struct entry *entry, struct store_claim *
     struct record *r = &w->records[w->count++];
 
     entry_read(entry, r);
-    r->state = RECORD_RUNNING;
-    r->attempts++;
-    r->lease = MAX(r->lease, EPOCH << 32) + 1;
-    r->started_us = w->write.now_us;
-    r->end = (struct record_end) {.outcome = JOB_PENDING};
+    turn_running(r, EPOCH, w->write.now_us);
     return entry_save(m, entry, r);
 }
 
@@ -191,18 +185,6 @@ static int set_result(struct memory *m, struct entry *entry, struct record *r,
     return 0;
 }
 
-static void end_record(struct record *r, const struct store_end *w)
-{
-    r->state = w->state;
-    r->attempts -= !w->counts && r->attempts > 0 ? 1 : 0;
-    r->end = w->attempt.end;
-    r->receipt = w->receipt;
-    if (w->state == RECORD_QUEUED)
-        r->run_at_us = w->run_at_us;
-    else
-        r->finished_us = MAX(w->attempt.finished_us, UINT64_C(1));
-}
-
 static int apply_end(struct memory *m, struct store_end *w)
 {
     struct entry *entry = entry_by_id(m, w->id.text);
@@ -212,10 +194,9 @@ static int apply_end(struct memory *m, struct store_end *w)
     if (entry == NULL)
         return -ESTALE;
     entry_read(entry, &r);
-    if (r.state != RECORD_RUNNING || r.lease != w->lease)
+    if (!turn_may_end(&r, w))
         return -ESTALE;
-    CHECK(w->state == RECORD_QUEUED || record_has_ended(w->state));
-    end_record(&r, w);
+    turn_ended(&r, w);
     w->seq = r.seq;
     rc = store_end_is_recorded(w) ? entry_add_attempt(m, entry, &w->attempt) : 0;
     if (rc == 0 && w->state == RECORD_SUCCEEDED)
@@ -230,21 +211,14 @@ static int apply_end(struct memory *m, struct store_end *w)
 static int apply_cancel(struct memory *m, struct entry *entry, struct store_change *w)
 {
     struct record *r = &w->record;
-    struct record_attempt attempt = {
-        .started_us = r->started_us,
-        .finished_us = w->write.now_us,
-        .end = {.outcome = JOB_CANCELLED, .text = ENGINE_TEXT_CANCELLED},
-    };
+    struct record_attempt attempt = turn_attempt_cancelled(r, w->write.now_us);
 
     w->was_running = r->state == RECORD_RUNNING;
     if (record_has_ended(r->state))
         return -EALREADY;
     if (w->was_running && entry_add_attempt(m, entry, &attempt) < 0)
         return -ENOMEM;
-    r->state = RECORD_CANCELLED;
-    r->run_at_us = 0;
-    r->finished_us = MAX(w->write.now_us, UINT64_C(1));
-    r->end = attempt.end;
+    turn_cancelled(r, w->write.now_us);
     memory_trim_payload(m, entry);
     return entry_save(m, entry, r);
 }
@@ -261,9 +235,7 @@ static int apply_retry(struct memory *m, struct entry *entry, struct store_chang
     rc = tally_admit(m->tally, r->client, r->payload_bytes);
     if (rc < 0)
         return rc == -EDQUOT ? -EBUSY : rc;
-    r->state = RECORD_QUEUED;
-    r->attempts = 0;
-    r->run_at_us = r->finished_us = r->deadline_us = 0;
+    turn_retried(r);
     return entry_save(m, entry, r);
 }
 

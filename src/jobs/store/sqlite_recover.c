@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "jobs/store/turn.h"
 
 static int count_queued(struct sqlite *s)
 {
@@ -53,18 +54,12 @@ static int next_running(struct sqlite *s, struct row *ret)
 static int queue_again(struct sqlite *s, struct row *row, uint64_t now_us)
 {
     struct record *r = &row->record;
-    struct record_attempt attempt = {
-        .started_us = r->started_us,
-        .finished_us = now_us,
-        .end = {.outcome = JOB_CANCELLED, .text = ENGINE_TEXT_CUT_OFF},
-    };
+    struct record_attempt attempt = turn_attempt_cut_off(r, now_us);
     int rc = sqlite_add_attempt(s, r->seq, &attempt);
 
     if (rc < 0)
         return rc;
-    r->state = RECORD_QUEUED;
-    r->attempts -= r->attempts > 0 ? 1 : 0;
-    r->end = attempt.end;
+    turn_cut_off(r);
     rc = sqlite_save_row(s, row);
     return rc < 0 ? rc : tally_move(s->tally, r, RECORD_STATE_COUNT, RECORD_QUEUED);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "jobs/store/turn.h"
 
 static int read_one(struct query *q, struct row *ret)
 {
@@ -227,10 +228,7 @@ static int fail_late(struct sqlite *s, struct store_claim *w)
         rc = next_late(s, w->write.now_us, &row);
         if (rc < 0)
             return rc == -ENOENT ? 0 : rc;
-        r->state = RECORD_FAILED;
-        r->run_at_us = 0;
-        r->finished_us = w->write.now_us;
-        r->end = (struct record_end) {.outcome = JOB_DEADLINE, .text = ENGINE_TEXT_LATE};
+        turn_late(r, w->write.now_us);
         w->late[w->late_count++] = r->id;
         rc = sqlite_save_row(s, &row);
         if (rc == 0)
@@ -261,11 +259,7 @@ static int claim_one(struct sqlite *s, struct record *r, uint64_t now_us)
     QUERY q = query_begin(&s->writer, STATEMENT_QUEUE_CLAIM);
     int rc;
 
-    r->state = RECORD_RUNNING;
-    r->attempts++;
-    r->lease = MAX(r->lease, s->meta[META_EPOCH] << 32) + 1;
-    r->started_us = now_us;
-    r->end = (struct record_end) {.outcome = JOB_PENDING};
+    turn_running(r, s->meta[META_EPOCH], now_us);
     bind_number(&q, r->attempts);
     bind_number(&q, r->lease);
     bind_number(&q, r->started_us);
@@ -331,30 +325,16 @@ static int add_result(struct sqlite *s, struct row *row, const struct store_end 
     return query_run(&q);
 }
 
-static void end_record(struct record *r, const struct store_end *w)
-{
-    r->state = w->state;
-    r->attempts -= !w->counts && r->attempts > 0 ? 1 : 0;
-    r->end = w->attempt.end;
-    r->receipt = w->receipt;
-    if (w->state == RECORD_QUEUED)
-        r->run_at_us = w->run_at_us;
-    else
-        r->finished_us = MAX(w->attempt.finished_us, UINT64_C(1));
-}
-
 static int apply_end(struct sqlite *s, struct store_end *w)
 {
     struct row row;
     int rc = sqlite_find_row(&s->writer, w->id.text, &row);
 
-    if (rc == -ENOENT ||
-        (rc == 0 && (row.record.state != RECORD_RUNNING || row.record.lease != w->lease)))
+    if (rc == -ENOENT || (rc == 0 && !turn_may_end(&row.record, w)))
         return -ESTALE;
     if (rc < 0)
         return rc;
-    CHECK(w->state == RECORD_QUEUED || record_has_ended(w->state));
-    end_record(&row.record, w);
+    turn_ended(&row.record, w);
     w->seq = row.record.seq;
     rc = store_end_is_recorded(w) ? sqlite_add_attempt(s, row.record.seq, &w->attempt) : 0;
     if (rc == 0 && w->state == RECORD_SUCCEEDED)
@@ -370,11 +350,8 @@ static int apply_end(struct sqlite *s, struct store_end *w)
 
 static int cut_attempt(struct sqlite *s, const struct record *r, uint64_t now_us)
 {
-    struct record_attempt attempt = {
-        .started_us = r->started_us,
-        .finished_us = now_us,
-        .end = {.outcome = JOB_CANCELLED, .text = ENGINE_TEXT_CANCELLED},
-    };
+    struct record_attempt attempt = turn_attempt_cancelled(r, now_us);
+
     return sqlite_add_attempt(s, r->seq, &attempt);
 }
 
@@ -394,10 +371,7 @@ static int apply_cancel(struct sqlite *s, struct store_change *w)
         return -EALREADY;
     if (before == RECORD_RUNNING)
         rc = cut_attempt(s, r, w->write.now_us);
-    r->state = RECORD_CANCELLED;
-    r->run_at_us = 0;
-    r->finished_us = MAX(w->write.now_us, UINT64_C(1));
-    r->end = (struct record_end) {.outcome = JOB_CANCELLED, .text = ENGINE_TEXT_CANCELLED};
+    turn_cancelled(r, w->write.now_us);
     if (rc == 0)
         rc = sqlite_trim_payload(s, &row);
     if (rc == 0)
@@ -424,9 +398,7 @@ static int apply_retry(struct sqlite *s, struct store_change *w)
     rc = tally_admit(s->tally, r->client, r->payload_bytes);
     if (rc < 0)
         return rc == -EDQUOT ? -EBUSY : rc;
-    r->state = RECORD_QUEUED;
-    r->attempts = 0;
-    r->run_at_us = r->finished_us = r->deadline_us = 0;
+    turn_retried(r);
     rc = sqlite_save_row(s, &row);
     w->record = *r;
     return rc < 0 ? rc : sqlite_tally_row(s, &row, before, RECORD_QUEUED);
