@@ -383,6 +383,7 @@ static int serve(struct prong *p)
     say_where(p);
     wait_signal(p);
     server_leave(p->server, clock_now_ns() + MIN(p->config.drain_ns, LEAVE_S * CLOCK_NS_PER_S));
+    durable_drain(p->api.durable);
     sched_drain(p->api.sched); /* from here on /readyz says no */
     log_info("ending: at most %.0f s for what runs; once more Ctrl-C ends it at once",
              (double)p->config.drain_ns / (double)CLOCK_NS_PER_S);

@@ -313,8 +313,8 @@ static void go_to(struct durable *d, enum stop_step step)
 
 void durable_drain(struct durable *d)
 {
-    atomic_store(&d->is_draining, true);
-    durable_post(d, &d->drain, LETTER_DRAIN);
+    if (!atomic_exchange(&d->is_draining, true))
+        durable_post(d, &d->drain, LETTER_DRAIN);
 }
 
 bool durable_stop(struct durable *d, uint64_t deadline_ns)

@@ -44,7 +44,8 @@ struct durable_letter {
 
 int durable_start(struct durable **ret, const struct durable_config *config, struct err *err);
 
-/* No job is claimed any more, and everybody who watches is told so and let go. What runs goes on. */
+/* No job is claimed any more, and everybody who watches is told so and let go. What runs goes on. Before sched_drain, or
+ * jobs would be claimed only to be refused; again does nothing. */
 void durable_drain(struct durable *d);
 
 /* After sched_stop: what was cut off is queued again. Returns when the store has kept all of it, or has failed to; false:

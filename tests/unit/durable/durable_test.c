@@ -439,6 +439,7 @@ static int set_up(void **state)
 static void stop_durable(void)
 {
     durable_drain(durable);
+    durable_drain(durable);
     for (size_t i = 0; i < SUBMITTED_MAX; i++) {
         struct job *job;
         lock_take(&fake.lock);
