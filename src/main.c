@@ -133,10 +133,17 @@ static int open_access_log(struct prong *p, struct err *err)
     return c->access_log == NULL ? 0 : access_log_new(&p->access_log, c->access_log, format, err);
 }
 
+static void count_commit(uint64_t took_ns, size_t writes)
+{
+    metrics_observe_ns(METRIC_STORE_COMMITS, 0, took_ns);
+    metrics_add(METRIC_STORE_WRITES, 0, writes);
+}
+
 static struct store_config store_config_of(const struct config *c, const char *engine)
 {
     return (struct store_config) {.engine = engine,
                                   .folder = c->data,
+                                  .committed = count_commit,
                                   .limits = {.queued_max = c->jobs_queue,
                                              .queued_bytes_max = c->jobs_bytes,
                                              .results_bytes_max = c->results_max,

@@ -120,7 +120,10 @@ void api_status(struct request *r)
 static void set_store_gauges(struct store *store)
 {
     struct store_counts counts;
+    struct store_status status;
 
+    store_status(store, &status);
+    metrics_set(METRIC_STORE_PENDING, 0, (int64_t)status.pending);
     store_count(store, &counts);
     for (int c = 0; c < QUEUE_CLASS_COUNT; c++)
         metrics_set(METRIC_DURABLE_QUEUED, c, (int64_t)counts.queued[c]);

@@ -893,4 +893,6 @@ def test_status_metrics_and_probes(server):
     assert s.metric("prong_durable_jobs_remembered") == s.status()["jobs"]["ended"] == 5
     assert s.metric("prong_durable_jobs_result_bytes") == s.status()["jobs"]["results_bytes"] > 0
     assert s.metric("prong_store_broken") == 0
+    assert 5 + 1 <= s.metric("prong_store_commit_seconds_count") <= s.metric("prong_store_writes_total")
+    assert s.metric("prong_store_writes_pending") == 0
     assert "store ok" in s.get("/readyz?verbose").text

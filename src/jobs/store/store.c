@@ -14,6 +14,7 @@
 struct store {
     const struct engine *engine;
     void *e;
+    void (*committed)(uint64_t took_ns, size_t writes);
     struct thread writer;
     struct mailbox mailbox;
     struct mail last; /* what store_close posts */
@@ -56,7 +57,7 @@ static struct store_write *write_of(struct mail *mail)
     return CONTAINER_OF(mail, struct store_write, mail);
 }
 
-static int commit(struct store *s)
+static int commit(struct store *s, size_t writes)
 {
     uint64_t began_ns = clock_now_ns(), took_ns;
     int rc = s->engine->commit(s->e);
@@ -68,6 +69,8 @@ static int commit(struct store *s)
     add(&s->commit_ns, took_ns);
     if (took_ns > atomic_load_explicit(&s->commit_max_ns, memory_order_relaxed))
         atomic_store_explicit(&s->commit_max_ns, took_ns, memory_order_relaxed);
+    if (s->committed != NULL)
+        s->committed(took_ns, writes);
     return 0;
 }
 
@@ -84,12 +87,14 @@ static void ask_anew(struct store_write *w)
 static int write_batch(struct store *s, const struct mail_list *batch)
 {
     struct mail *mail;
+    size_t writes = 0;
     int rc = s->engine->begin(s->e);
 
     if (rc < 0)
         return rc;
     STAILQ_FOREACH (mail, batch, link) {
         struct store_write *w = write_of(mail);
+        writes++;
         ask_anew(w);
         w->rc = s->engine->apply(s->e, w);
         if (w->rc < 0 && !is_refusal(w->rc)) {
@@ -97,7 +102,7 @@ static int write_batch(struct store *s, const struct mail_list *batch)
             return w->rc;
         }
     }
-    return commit(s);
+    return commit(s, writes);
 }
 
 /* Its outcome is not known before this, so nobody may be told earlier. */
@@ -225,6 +230,7 @@ int store_open_engine(struct store **ret, const struct engine *engine,
     rc = engine->open(&s->e, config, err);
     if (rc < 0)
         return rc;
+    s->committed = config->committed;
     mailbox_init(&s->mailbox);
     rc = thread_start(&s->writer, "store", run, s);
     if (rc < 0) {

@@ -45,6 +45,8 @@ struct store_config {
     const char *engine; /* "sqlite:PATH" or "memory" */
     const char *folder; /* for files; NULL with memory */
     struct store_limits limits;
+    /* Told of each commit that was kept, on the store's thread: how long it took and how many shared it; may be NULL. */
+    void (*committed)(uint64_t took_ns, size_t writes);
 };
 
 struct store;
