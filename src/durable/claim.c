@@ -62,7 +62,8 @@ void claim_done(struct durable *d)
         rest(d, clock_now_ns());
         return;
     }
-    if ((c->want > 0 && c->count == c->want) || c->late_count == STORE_CLAIM_MAX)
+    /* Also when none was wanted: what has become due meanwhile waits for room. */
+    if (c->count == c->want || c->late_count == STORE_CLAIM_MAX)
         d->may_have_more = true;
     durable_due(d, c->next_us);
     for (unsigned i = 0; i < c->late_count; i++) {

@@ -169,12 +169,19 @@ static size_t running(void)
     return n;
 }
 
-static void wait_one_more(const size_t *claims)
+static size_t count_of(const size_t *claims)
+{
+    LOCKED(&trouble.lock);
+
+    return *claims;
+}
+
+static void wait_more(const size_t *claims, size_t before)
 {
     struct timespec until = deadline();
     LOCKED(&trouble.lock);
 
-    for (size_t before = *claims; *claims == before;)
+    while (*claims == before)
         assert_int_equal(pthread_cond_timedwait(&trouble.changed, &trouble.lock.mutex, &until), 0);
 }
 
@@ -870,11 +877,16 @@ static void test_the_end_of_the_server_lets_watchers_go_and_queues_what_it_cut_o
     assert_int_equal(wait_end(id).state, RECORD_SUCCEEDED);
 }
 
-static void pause_long_before_another_attempt(void)
+static void restart_with(uint64_t backoff_ns)
 {
     stop_durable();
     durable = durable_free(durable);
-    restart_durable(60 * CLOCK_NS_PER_S);
+    restart_durable(backoff_ns);
+}
+
+static void pause_long_before_another_attempt(void)
+{
+    restart_with(60 * CLOCK_NS_PER_S);
 }
 
 static void test_a_deadline_that_passes_between_two_attempts_ends_the_job(void **state)
@@ -926,31 +938,62 @@ static void test_progress_is_forgotten_with_its_attempt(void **state)
     free(second);
 }
 
-static void test_what_was_queued_during_trouble_runs_when_there_is_room_again(void **state)
-{
-    struct id first = submit("count"), others[5], late;
+enum { MANY = 5 };
 
-    (void)state;
+/* As long as jobs seem to be short, more of them run than afterwards. */
+static void run_many(struct id ids[MANY])
+{
+    struct id first = submit("count");
+
     (void)wait_submitted(0);
     end_after(first, "1", 1);
     (void)wait_end(first);
-    for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
-        others[i] = submit("count");
+    for (size_t i = 0; i < MANY; i++) {
+        ids[i] = submit("count");
         (void)wait_submitted(1 + i);
     }
+}
+
+static void end_long(const struct id *ids, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        end_after(ids[i], "1", 1000);
+        (void)wait_end(ids[i]);
+    }
+}
+
+static void test_what_was_queued_during_trouble_runs_when_there_is_room_again(void **state)
+{
+    struct id ids[MANY], late;
+    size_t claimed;
+
+    (void)state;
+    run_many(ids);
     set_trouble(&trouble.fails_claims, true);
     late = submit("count");
-    wait_one_more(&trouble.failed);
-    /* From now on it seems that jobs take long, and so that enough of them run. */
-    end_after(others[0], "1", 1000);
-    (void)wait_end(others[0]);
+    wait_more(&trouble.failed, 0);
+    end_long(ids, 1);
+    claimed = count_of(&trouble.claimed);
     set_trouble(&trouble.fails_claims, false);
-    wait_one_more(&trouble.claimed);
-    for (size_t i = 1; i < ARRAY_SIZE(others); i++) {
-        end_after(others[i], "1", 1000);
-        (void)wait_end(others[i]);
-    }
-    assert_string_equal(wait_submitted(1 + ARRAY_SIZE(others)).text, late.text);
+    wait_more(&trouble.claimed, claimed);
+    end_long(ids + 1, MANY - 1);
+    assert_string_equal(wait_submitted(1 + MANY).text, late.text);
+}
+
+static void test_what_is_due_while_there_is_no_room_runs_when_there_is(void **state)
+{
+    struct id ids[MANY];
+    size_t claimed;
+
+    (void)state;
+    restart_with(CLOCK_NS_PER_S);
+    run_many(ids);
+    claimed = count_of(&trouble.claimed);
+    end_badly(ids[0], JOB_DIED);
+    end_long(ids + 1, 1);
+    wait_more(&trouble.claimed, claimed);
+    end_long(ids + 2, MANY - 2);
+    assert_string_equal(wait_submitted(1 + MANY).text, ids[0].text);
 }
 
 static void test_the_end_does_not_wait_for_a_store_that_stands_still(void **state)
@@ -995,6 +1038,7 @@ int main(void)
         TEST(test_a_deadline_that_passes_between_two_attempts_ends_the_job),
         TEST(test_progress_is_forgotten_with_its_attempt),
         TEST(test_what_was_queued_during_trouble_runs_when_there_is_room_again),
+        TEST(test_what_is_due_while_there_is_no_room_runs_when_there_is),
         TEST(test_the_end_does_not_wait_for_a_store_that_stands_still),
     };
 
