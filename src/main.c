@@ -40,6 +40,7 @@ enum {
     FD_RESERVE = 512,
     THREADS_MIN = 2, /* one may be busy with a large body, or share its core with a worker */
     LARGE_BLOCK_BYTES = 256 << 10,
+    ONLY_LABEL = 0, /* of METRIC_STORE_COMMITS */
 };
 
 struct prong {
@@ -135,7 +136,7 @@ static int open_access_log(struct prong *p, struct err *err)
 
 static void count_commit(uint64_t took_ns, size_t writes)
 {
-    metrics_observe_ns(METRIC_STORE_COMMITS, 0, took_ns);
+    metrics_observe_ns(METRIC_STORE_COMMITS, ONLY_LABEL, took_ns);
     metrics_add(METRIC_STORE_WRITES, 0, writes);
 }
 
@@ -188,6 +189,8 @@ static int open_store(struct prong *p, struct err *err)
         return rc;
     (void)snprintf(engine, sizeof(engine), "sqlite:%s/prong.db", c->data == NULL ? "" : c->data);
     config = store_config_of(c, c->store == NULL ? engine : c->store);
+    CHECK(metrics_label(METRIC_STORE_COMMITS,
+                        strcmp(config.engine, "memory") == 0 ? "memory" : "sqlite") == ONLY_LABEL);
     return open_store_after_others(p, &config, err);
 }
 
