@@ -205,6 +205,7 @@ static int start_durable(struct prong *p, struct err *err)
                          &(struct durable_config) {.sched = p->api.sched,
                                                    .store = p->api.store,
                                                    .workers = (unsigned)p->config.workers,
+                                                   .results_bytes_max = p->config.results_max,
                                                    .backoff_ns = p->config.job_backoff_ns},
                          err);
 }

@@ -14,6 +14,21 @@ static bool bad_parameter(struct request *r, const char *name, const char *expec
     return false;
 }
 
+static int check_name(void *arg, const char *name, const char *value)
+{
+    static const char *const known[] = {"state", "kernel", "limit", "after"};
+    struct request *r = arg;
+
+    (void)value;
+    for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
+        if (strcmp(name, known[i]) == 0)
+            return 0;
+    }
+    respond_problem(r, PROBLEM_BAD_PARAMETER, json_pack("{s:s}", "parameter", name),
+                    "There is no parameter of this name: use state, kernel, limit or after.");
+    return -EINVAL;
+}
+
 static bool read_state(struct request *r, struct store_filter *filter)
 {
     const char *text = request_query(r, "state");
@@ -88,8 +103,8 @@ void api_jobs_list(struct request *r)
     char *text;
     int n;
 
-    if (!read_state(r, &filter) || !read_kernel(r, &filter) || !read_limit(r, &limit) ||
-        !read_after(r, &filter))
+    if (request_each_query(r, check_name, r) < 0 || !read_state(r, &filter) ||
+        !read_kernel(r, &filter) || !read_limit(r, &limit) || !read_after(r, &filter))
         return;
     records = malloc(limit * sizeof(*records));
     n = records == NULL ? -ENOMEM : store_list(api->store, &filter, limit, records);

@@ -29,6 +29,7 @@ struct durable_config {
     struct sched *sched;
     struct store *store;
     unsigned workers;
+    uint64_t results_bytes_max; /* of the store: above, it is swept at once */
     uint64_t
         backoff_ns; /* before the second attempt; twice as long before each further one, with jitter */
 };

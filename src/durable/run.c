@@ -73,6 +73,15 @@ static void stop_running(struct live *l)
     watch_tell_stored(l->durable, l->id.text);
 }
 
+static void sweep_if_full(struct durable *d)
+{
+    struct store_counts counts;
+
+    store_count(d->config.store, &counts);
+    if (counts.results_bytes > d->config.results_bytes_max)
+        d->sweep_at_ns = 0;
+}
+
 static void write_later(struct live *l)
 {
     struct store_end *end = &l->end;
@@ -104,6 +113,7 @@ void run_kept(struct live *l)
             durable_due(d, l->record.deadline_us);
         } else {
             durable_count_end(l->end.state);
+            sweep_if_full(d);
         }
         /* fall through */
     case -ESTALE: /* cancelled meanwhile */

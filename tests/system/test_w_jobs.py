@@ -548,6 +548,20 @@ def test_bad_list(s, name, value):
     assert name in problem["detail"]
 
 
+def test_a_misspelt_filter_is_not_ignored(s):
+    assert_problem(s.get("/jobs?staet=failed"), 400, "bad-parameter", parameter="staet")
+
+
+def test_results_beyond_the_limit_go_at_once(server):
+    s = server(workers=1, results_max=100)
+    first = submit(s, params={"message": "x" * 60})["id"]
+    wait_end(s, first, "succeeded")
+    second = submit(s, params={"message": "y" * 60})["id"]
+    wait_end(s, second, "succeeded")
+    wait_until(lambda: s.get(f"/jobs/{first}/result").status == 410, "the older result to go")
+    assert s.get(f"/jobs/{second}/result").status == 200
+
+
 def test_pages_while_jobs_are_added(server):
     s = server(workers=1)
     count = fewer(120)

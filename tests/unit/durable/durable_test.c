@@ -412,8 +412,11 @@ static struct description *describe(const char *name)
 static void start_durable(uint64_t backoff_ns)
 {
     struct err err = {""};
-    struct durable_config config = {
-        .sched = (struct sched *)&fake, .store = store, .workers = 2, .backoff_ns = backoff_ns};
+    struct durable_config config = {.sched = (struct sched *)&fake,
+                                    .store = store,
+                                    .workers = 2,
+                                    .results_bytes_max = UINT64_MAX,
+                                    .backoff_ns = backoff_ns};
 
     assert_int_equal(durable_start(&durable, &config, &err), 0);
 }
