@@ -355,3 +355,81 @@ def test_it_ends_under_load_without_half_an_answer(server, drain):
         for what, group in talks.items():
             for talk in group:
                 assert_whole(what, number, talk.answers())
+
+
+# ---- SIGTERM while much is to be kept -------------------------------------------------------------
+
+
+class Asker:
+    """Asks the same in turn, one after the other, for as long as there is a server."""
+
+    def __init__(self, s, *turns):
+        self.asked, self.answers, self.began = 0, [], threading.Event()
+        self._thread = Background(self._run, s, turns)
+
+    def _run(self, s, turns):
+        try:
+            with s.client() as client, contextlib.suppress(ConnectionError):
+                while True:
+                    for method, target, body, headers in turns:
+                        self.asked += 1
+                        self.answers.append(client.ask(method, target, body, headers))  # half of one is an error
+                        self.began.set()
+        finally:
+            self.began.set()
+
+    def result(self):
+        self._thread.result()
+        return self.answers
+
+
+def turn(method, target, body=None, **headers):
+    return method, target, body, headers
+
+
+def durable_crowd(s, long):
+    """Those who ask for what is kept; `long` is a job that runs for as long as it may."""
+    job = "/jobs/" + long
+    turns = {
+        "submits": [turn("POST", "/jobs", {"kernel": "sum", "params": {"end": 100000}})],
+        "waits": [turn("POST", "/compute/sleep", {"seconds": 0.02}, Prefer="respond-async, wait=60")],
+        "adds": [turn("POST", "/state/n/add", {"by": 1})],
+        "changes": [turn("PUT", "/state/m", [1]), turn("DELETE", "/state/m")],
+        "polls": [turn("GET", job + "?wait=60")],
+        "listeners": [turn("GET", job + "/events")],
+        "lists": [turn("GET", "/jobs?limit=50"), turn("GET", "/state")],
+    }
+    return {what: [Asker(s, *each) for _ in range(4)] for what, each in turns.items()}
+
+
+def wait_crowd(crowd):
+    for what in ("submits", "adds", "changes", "lists"):
+        for asker in crowd[what]:
+            assert asker.began.wait(PATIENCE), what
+
+
+@pytest.mark.parametrize("drain", [10, 0])
+def test_what_it_has_acknowledged_at_its_end_is_kept(server, drain):
+    jobs, added, asked, data = set(), 0, 0, None
+    for number in range(100 if SOAK else fewer(10, asan=3, tsan=3)):
+        s = server(workers=2, drain=drain, data=data)
+        data = s.data
+        assert added <= s.post("/state/n/add", {"by": 0}).json["value"] <= asked
+        long = s.post("/jobs", {"kernel": "sleep", "params": {"seconds": 0.5 if drain else 60}, "priority": "high"}).json["id"]
+        crowd = durable_crowd(s, long)
+        wait_crowd(crowd)
+        time.sleep(number % 10 * 0.03)  # each round meets them at another moment
+        s.stop()
+        answers = {what: sum((asker.result() for asker in askers), []) for what, askers in crowd.items()}
+        for what, all_of_them in answers.items():
+            bad = [a for a in all_of_them if a.status not in (200, 201, 202, 204, 404, 429, 503)]
+            assert not bad, (what, number, bad[:3])
+        for answer in answers["listeners"]:
+            assert answer.status == 503 or re.search(rb"event: (draining|result)", answer.body), answer
+        jobs.update(a.json["id"] for a in answers["submits"] + answers["waits"] if a.status == 202)
+        added += sum(a.status in (200, 201) for a in answers["adds"])
+        asked += sum(asker.asked for asker in crowd["adds"])
+    s = server(workers=2, drain=0, data=data)
+    assert 0 < added <= s.get("/state/n").json["value"] <= asked
+    with s.client() as client:
+        assert jobs and all(client.get("/jobs/" + job).status == 200 for job in jobs)
