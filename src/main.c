@@ -325,6 +325,7 @@ static void end_answers(struct prong *p)
         _exit(EXIT_FAILURE);
     }
     server_wait_idle(p->server, deadline_ns);
+    server_wait_taken(p->server, deadline_ns);
 }
 
 /*

@@ -8,6 +8,7 @@
 #include "base/hash.h"
 #include "http/clients.h"
 #include "http/doors.h"
+#include "http/linger.h"
 #include "http/request.h"
 #include "http/seat.h"
 #include "http/serve.h"
@@ -105,6 +106,7 @@ static void connection_free(struct connection *c, struct server *s)
         client_leave(c->client);
     if (c->has_room)
         room_leave(&s->room);
+    linger_take(s->linger, c->fd, atomic_load(&s->draining));
     free(c);
 }
 

@@ -389,6 +389,22 @@ void deadlines_drain(struct deadlines *all, uint64_t deadline_ns)
     }
 }
 
+bool deadlines_have_unsent(struct deadlines *all)
+{
+    const struct deadline *d;
+    int bytes;
+    LOCKED(&all->lock);
+
+    for (unsigned i = 0; i < SLOTS; i++) {
+        LIST_FOREACH (d, &all->slots[i], link) {
+            if (phase_of(atomic_load(&d->word)) != SHUT && ioctl(d->fd, SIOCOUTQ, &bytes) == 0 &&
+                bytes > 0)
+                return true;
+        }
+    }
+    return false;
+}
+
 void deadlines_cut(struct deadlines *all)
 {
     struct deadline *d;

@@ -61,6 +61,9 @@ struct deadlines *deadlines_free(struct deadlines *all);
  * looked at once, so that those who have left are noticed. Idle connections stay: the next answer on them closes. */
 void deadlines_drain(struct deadlines *all, uint64_t deadline_ns);
 
+/* Whether the system still has something for a client that has not been given up. */
+bool deadlines_have_unsent(struct deadlines *all);
+
 /* Everybody who is still there is cut off, whatever has not been sent. */
 void deadlines_cut(struct deadlines *all);
 

@@ -41,6 +41,7 @@ struct server {
     struct seat *seats; /* under idle_lock */
     struct clients *clients;
     struct deadlines *deadlines;
+    struct linger_room *linger;
     struct access *access;
     struct tls tls;
     struct gate_rules rules;

@@ -13,6 +13,7 @@
 #include "http/access.h"
 #include "http/connection.h"
 #include "http/doors.h"
+#include "http/linger.h"
 #include "http/listen.h"
 #include "http/seat.h"
 #include "http/selftest.h"
@@ -99,6 +100,7 @@ static struct server *server_free(struct server *s)
     seats_free(s->seats);
     (void)access_free(s->access);
     tls_release(&s->tls);
+    (void)linger_free(s->linger);
     (void)deadlines_free(s->deadlines);
     (void)clients_free(s->clients);
     (void)static_files_free(s->files);
@@ -123,6 +125,8 @@ static int prepare_guards(struct server *s, struct err *err)
     if (s->clients == NULL)
         return err_set(err, -ENOMEM, "no memory for the HTTP server");
     rc = selftest_run(s->rules.knows_layout, err);
+    if (rc == 0)
+        rc = linger_new(&s->linger, err);
     return rc < 0 ? rc : deadlines_new(&s->deadlines, &c->slow, err);
 }
 
@@ -260,6 +264,14 @@ size_t server_parked(struct server *s)
 size_t server_wait_parked(struct server *s, uint64_t deadline_ns)
 {
     return park_lot_wait(&s->lot, deadline_ns);
+}
+
+void server_wait_taken(struct server *s, uint64_t deadline_ns)
+{
+    while (clock_now_ns() < deadline_ns && deadlines_have_unsent(s->deadlines)) {
+        LOCKED(&s->idle_lock);
+        (void)server_wait_changed(s, clock_now_ns() + LINGER_LOOK_MS * CLOCK_NS_PER_MS);
+    }
 }
 
 void server_wait_idle(struct server *s, uint64_t deadline_ns)

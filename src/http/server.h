@@ -59,6 +59,9 @@ void server_cut(struct server *s);
 /* Waits until every answer has been sent or the deadline. */
 void server_wait_idle(struct server *s, uint64_t deadline_ns);
 
+/* Waits until clients have taken what was sent, or the deadline: who still sends when its socket is closed would lose it. */
+void server_wait_taken(struct server *s, uint64_t deadline_ns);
+
 /* Ends the threads and frees all. Nothing may be parked, and no thread may call request_unpark. */
 struct server *server_stop(struct server *s);
 

@@ -222,6 +222,38 @@ def test_who_waits_for_the_server_before_can_be_told_to_end(activate):
         assert s.end() == 0
 
 
+@pytest.mark.parametrize("wait", [0.02, 0.06, 0.1])
+def test_who_sends_on_and_reads_slowly_gets_whole_answers(server, wait):
+    """Requests in a pipeline, so that there is always something unread when its connection is closed."""
+    s = server(workers=1, drain=0)
+    for _ in range(60):
+        s.post("/jobs", {"kernel": "echo"})
+    got, over = [], threading.Event()
+
+    def send(sock):
+        with contextlib.suppress(OSError):
+            while not over.is_set():
+                sock.sendall(b"GET /jobs?limit=50 HTTP/1.1\r\nHost: x\r\n\r\n" * 5)
+                time.sleep(0.002)
+
+    def read(sock):
+        with contextlib.suppress(OSError):
+            while data := sock.recv(8192):
+                got.append(data)
+                time.sleep(0.002)
+
+    with s.connect() as sock:
+        threads = [threading.Thread(target=f, args=(sock,), daemon=True) for f in (send, read)]
+        for thread in threads:
+            thread.start()
+        time.sleep(wait * SLOW)
+        s.stop()
+        threads[1].join(PATIENCE)
+        over.set()
+        threads[0].join(PATIENCE)
+    assert take_answers(b"".join(got)), "no answer came: proves nothing"
+
+
 def test_a_client_that_takes_no_events_does_not_keep_the_server_from_ending(server):
     s = server(workers=2, drain=1)
     with s.connect() as sock:
