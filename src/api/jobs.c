@@ -198,8 +198,7 @@ static void cancelled(struct durable_change *change)
 {
     struct asked *a = CONTAINER_OF(change, struct asked, change);
     struct request *r = change->owner;
-
-    int rc = 0;
+    int rc;
 
     if (change->store.write.rc == -EALREADY) {
         a->forgets = true;

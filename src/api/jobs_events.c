@@ -22,11 +22,6 @@ static uint64_t alive_until_ns(void)
     return clock_now_ns() + JOBS_ALIVE_S * CLOCK_NS_PER_S;
 }
 
-static void free_listener(struct listener *l)
-{
-    free(l);
-}
-
 static void post_text(struct listener *l, const char *event, uint64_t number, const char *text)
 {
     (void)stream_post(l->stream, event, number, text, strlen(text));
@@ -37,7 +32,7 @@ static void end_with(struct listener *l, const char *event, uint64_t number, con
 {
     stream_end(l->stream, event, number, text == NULL ? "{}" : text,
                text == NULL ? 2 : strlen(text));
-    free_listener(l);
+    free(l);
 }
 
 /* Its position is not told: many may listen, and to count for each would hold up the jobs. malloc'd. */
@@ -129,7 +124,7 @@ static void end_succeeded(struct listener *l, const struct durable_event *e)
     result_text(l, e->record, &b);
     if (b.size > 0 && buf_failed(&b) == 0) {
         stream_end(l->stream, "result", e->number, b.data, b.size);
-        free_listener(l);
+        free(l);
     } else {
         named = result_named(e->record);
         end_with(l, "result", e->number, named);
@@ -172,7 +167,7 @@ static void watch_again(struct listener *l, uint64_t number)
 {
     if (stream_is_gone(l->stream)) {
         stream_end(l->stream, NULL, 0, NULL, 0);
-        free_listener(l);
+        free(l);
         return;
     }
     stream_touch(l->stream);
@@ -230,7 +225,7 @@ void jobs_respond_events(struct request *r, struct id id, uint64_t after)
     l->api = api_of(r);
     l->stream = stream_open(r);
     if (l->stream == NULL) {
-        free_listener(l);
+        free(l);
         return;
     }
     stream_retry(l->stream, JOBS_RETRY_MS);
