@@ -9,6 +9,7 @@
  *   PRONG_TEXT    uint32_t bytes, the bytes, NUL
  *   PRONG_CHOICE  uint32_t index
  *   PRONG_VALUES  nothing: the numbers are the task's input
+ *   PRONG_JSON    like PRONG_TEXT: compact JSON text
  */
 #ifndef IPC_DESCRIPTION_H
 #define IPC_DESCRIPTION_H
@@ -33,6 +34,7 @@ struct description_param {
     const char *text_default;
     const char *choices[PRONG_CHOICES_MAX];
     uint32_t choice_count;
+    bool required; /* has no default; a PRONG_VALUES never has one, whatever this says */
 };
 
 struct description {
@@ -43,10 +45,16 @@ struct description {
     bool has_plan;    /* work can be split */
     bool has_combine; /* else parts are concatenated */
     bool has_finish;
+    bool has_batch;
     uint32_t param_count;
     struct description_param params[PRONG_PARAMS_MAX];
     char storage[]; /* the texts above point in here */
 };
+
+/* The kernel's own parameter `i`; kernels of an older ABI have a shorter struct, so neither index the
+ * array nor read `required` by hand. */
+const struct prong_param *description_param_at(const struct prong_kernel *k, uint32_t i);
+bool description_param_required(const struct prong_param *p);
 
 /* Refuses, with a sentence, a kernel whose declaration is not sound: name, bounds, defaults. */
 struct err;
