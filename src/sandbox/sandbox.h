@@ -59,8 +59,7 @@ struct sandbox_config {
     const char *const
         *read; /* absolute; every program may read these as well (the SDK). May not exist */
     size_t read_count;
-    const char
-        *cgroup_mount; /* where the cgroup2 file system is; NULL: as /proc/self/mountinfo says */
+    const char *cgroup_dir; /* our own cgroup's directory; NULL: as /proc says */
 };
 
 /* What prepare found. */

@@ -10,7 +10,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "ipc/description.h"
-#include "worker/sandbox.h"
+#include "sandbox/sandbox.h"
 #include "zygote/reap.h"
 #include "zygote/spawn.h"
 
@@ -37,7 +37,9 @@ static void run_child(void *arg)
 {
     const struct selftest_child *c = arg;
     const struct registry_kernel *k = &c->all->registry->kernels[c->index];
-    struct sandbox_rules rules = {.name = "prong-selftest", .parent = c->all->zygote};
+    struct sandbox_policy policy = {.kind = SANDBOX_KERNEL};
+    struct sandbox_rules rules = {
+        .name = "prong-selftest", .policy = &policy, .parent = c->all->zygote};
     const char *sentence;
     struct err err;
 
@@ -95,6 +97,7 @@ static void settle(struct selftest *s, const struct reaped *child)
         if (s->pids[i] != child->pid)
             continue;
         s->pids[i] = 0;
+        sandbox_forget(child->pid);
         s->running--;
         judge(s, i, child->status, text, sizeof(text));
         if (text[0] != '\0')

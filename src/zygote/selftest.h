@@ -1,6 +1,6 @@
 /*
  * F4, behind the wall. Lets every kernel prove, before it is offered, that it computes rightly on
- * this machine. Uses kernel, worker/sandbox and base.
+ * this machine. Uses kernel, sandbox and base.
  */
 #ifndef ZYGOTE_SELFTEST_H
 #define ZYGOTE_SELFTEST_H

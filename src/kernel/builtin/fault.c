@@ -2,7 +2,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "prong/kernel.h"
@@ -136,10 +136,9 @@ static int run_stop(struct prong_ctx *ctx)
 
 static int is_socket(int fd)
 {
-    int type;
-    socklen_t bytes = sizeof(type);
+    struct stat st;
 
-    return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &bytes) == 0;
+    return fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode);
 }
 
 static int run_garbage(struct prong_ctx *ctx)
