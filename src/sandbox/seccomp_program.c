@@ -19,6 +19,8 @@ static const int refused[] = {
     SCMP_SYS(process_mrelease),
     SCMP_SYS(kcmp),
     SCMP_SYS(pidfd_getfd),
+    SCMP_SYS(migrate_pages),
+    SCMP_SYS(move_pages),
     /* Its session and group are how it and its children are found and killed. */
     SCMP_SYS(setsid),
     SCMP_SYS(setpgid),
@@ -118,6 +120,24 @@ static int refuse_tricks(scmp_filter_ctx ctx)
     return rc;
 }
 
+/* What asks for another process by its pid, and would be let to when the uid is the server's own. 0 is who
+ * asks, as libc does; of users it is all. */
+static int refuse_by_pid(scmp_filter_ctx ctx)
+{
+    static const int first[] = {SCMP_SYS(prlimit64), SCMP_SYS(sched_setaffinity),
+                                SCMP_SYS(sched_setscheduler), SCMP_SYS(sched_setparam),
+                                SCMP_SYS(sched_setattr)};
+    static const int second[] = {SCMP_SYS(setpriority), SCMP_SYS(ioprio_set)};
+    enum { OF_USER = 2 };
+    int rc = refuse_if(ctx, SCMP_SYS(setpriority), SCMP_A0(SCMP_CMP_EQ, OF_USER));
+
+    for (size_t i = 0; i < ARRAY_SIZE(first) && rc == 0; i++)
+        rc = refuse_if(ctx, first[i], SCMP_A0(SCMP_CMP_NE, 0));
+    for (size_t i = 0; i < ARRAY_SIZE(second) && rc == 0; i++)
+        rc = refuse_if(ctx, second[i], SCMP_A1(SCMP_CMP_NE, 0));
+    return rc;
+}
+
 /* Without the network no socket at all can be made but pairs: one of AF_UNIX could be connected to any
  * path that its uid can reach, which Landlock does not see. With it, those that libc needs. */
 static int refuse_sockets(scmp_filter_ctx ctx, bool network)
@@ -180,6 +200,8 @@ int seccomp_add_program(scmp_filter_ctx ctx, bool network, bool threads)
 
     if (rc == 0)
         rc = refuse_tricks(ctx);
+    if (rc == 0)
+        rc = refuse_by_pid(ctx);
     if (rc == 0)
         rc = refuse_sockets(ctx, network);
     if (rc == 0)
