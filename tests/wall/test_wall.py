@@ -132,7 +132,7 @@ def functions_of(*folders):
 
 
 OF_SERVER = ("thread", "jobs", "state", "pool", "http", "sched", "api")
-OF_ZYGOTE = ("kernel", "worker", "zygote")
+OF_ZYGOTE = ("kernel", "sandbox", "worker", "zygote")
 
 
 @pytest.mark.parametrize("program,ours,theirs", [("prong", OF_SERVER, OF_ZYGOTE), ("prong-zygote", OF_ZYGOTE, OF_SERVER)])
@@ -161,6 +161,12 @@ def test_prong_never_forks():
 @pytest.mark.parametrize("library", ["libmicrohttpd", "libjansson", "libsqlite3", "libcurl", "libpq"])
 def test_the_zygote_is_not_linked_with(library):
     assert not [lib for lib in needed(DIR / "prong-zygote") if lib.startswith(library)]
+
+
+def test_the_zygote_alone_filters_system_calls():
+    """Once it holds, no thread of the server could be without; and it is libseccomp that makes the filters."""
+    assert [p for p in ("prong", "prong-zygote", "prong-client") if any("seccomp" in lib for lib in needed(DIR / p))] == ["prong-zygote"]
+    assert {os.path.dirname(p) for p in calls(r"#include <seccomp\.h>|\bSYS_(seccomp|landlock_[a-z_]+)\b")} == {"sandbox"}
 
 
 def test_the_client_alone_loads_libcurl():
