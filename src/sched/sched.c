@@ -122,12 +122,15 @@ static bool wait_change(struct sched *s, uint64_t deadline_ns)
     return pthread_cond_timedwait(&s->changed, &s->lock.mutex, &until) == 0;
 }
 
-int sched_wait_ready(struct sched *s, uint64_t deadline_ns)
+int sched_wait_ready(struct sched *s, uint64_t deadline_ns, struct err *err)
 {
     LOCKED(&s->lock);
     while (!s->is_ready) {
+        if (*pool_refusal(s->pool) != '\0')
+            return err_set(err, -EPERM, "%s", pool_refusal(s->pool));
         if (!wait_change(s, deadline_ns))
-            return -ETIMEDOUT;
+            return err_set(err, -ETIMEDOUT,
+                           "No worker was ready in time; what the zygote said is above.");
     }
     return 0;
 }

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "ipc/chan.h"
+#include "sandbox/sandbox.h"
 #include "worker/loop.h"
 #include "zygote/children.h"
 #include "zygote/reap.h"
@@ -36,6 +37,7 @@ static int handle_fork(struct zygote *z, const struct proto_fork *f, const int *
         .fork = f,
         .parent = z->pid,
         .log_level = z->config->log_level,
+        .memory_bytes_max = z->config->worker_bytes_max,
     };
     struct proto_forked forked = {
         .head = chan_head(PROTO_FORKED, sizeof(forked)),
@@ -124,8 +126,10 @@ static int reap_all(struct zygote *z)
     int rc = 0;
 
     reap_clear(z->config->reap_fd);
-    while (rc == 0 && reap_next(&child))
+    while (rc == 0 && reap_next(&child)) {
+        sandbox_forget(child.pid);
         rc = tell(z, &child);
+    }
     return rc;
 }
 
@@ -163,8 +167,10 @@ static void kill_all(struct zygote *z)
         struct pollfd p = {.fd = z->config->reap_fd, .events = POLLIN};
         (void)poll(&p, 1, clock_poll_ms(clock_now_ns(), deadline_ns));
         reap_clear(z->config->reap_fd);
-        while (reap_next(&child))
+        while (reap_next(&child)) {
+            sandbox_forget(child.pid);
             (void)children_remove(&z->children, child.pid, &slot, &generation);
+        }
     }
 }
 

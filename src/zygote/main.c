@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <sys/prctl.h>
@@ -14,6 +15,7 @@
 #include "base/log.h"
 #include "base/parse.h"
 #include "ipc/proto.h"
+#include "sandbox/sandbox.h"
 #include "worker/host.h"
 #include "zygote/announce.h"
 #include "zygote/loop.h"
@@ -26,6 +28,8 @@ enum { EXIT_USAGE = 64, EXIT_SYSTEM = 71 };
 
 static const char usage[] = "Usage: prong-zygote KERNELS_DIR LOG_LEVEL [--parent PID] "
                             "[--log-format FORMAT] [--enable-fault-kernel]\n"
+                            "  [--sandbox MODE] [--sandbox-user NAME] [--sandbox-without LAYERS] "
+                            "[--worker-memory BYTES]\n"
                             "It is started by prong, with a socket on descriptor 3; to compute "
                             "something, run prong.\n";
 
@@ -35,6 +39,8 @@ struct arguments {
     enum log_format log_format;
     pid_t parent; /* 0: not given */
     bool with_fault;
+    struct sandbox_config sandbox;
+    uint64_t worker_bytes_max;
 };
 
 /* Its caller is a program, so whatever is wrong gets the same answer. */
@@ -62,6 +68,28 @@ static enum log_format read_format(const char *text)
     return format;
 }
 
+/* Of what begins with --sandbox or is --worker-memory; false for any other flag. */
+static bool read_sandbox(struct arguments *a, const char *flag, const char *value)
+{
+    struct err err;
+
+    if (strcmp(flag, "--sandbox") == 0) {
+        if (value == NULL || layers_mode_parse(value, &a->sandbox.mode, &err) < 0)
+            refuse("--sandbox takes auto, strict or off.");
+    } else if (strcmp(flag, "--sandbox-without") == 0) {
+        if (value == NULL || layers_parse(value, &a->sandbox.without, &err) < 0)
+            refuse("--sandbox-without takes names of layers with commas between.");
+    } else if (strcmp(flag, "--sandbox-user") == 0) {
+        a->sandbox.user = value;
+    } else if (strcmp(flag, "--worker-memory") == 0) {
+        if (value == NULL || parse_u64(value, &a->worker_bytes_max) < 0)
+            refuse("--worker-memory takes a number of bytes.");
+    } else {
+        return false;
+    }
+    return true;
+}
+
 static struct arguments read_arguments(int argc, char **argv)
 {
     struct arguments a = {0};
@@ -78,6 +106,8 @@ static struct arguments read_arguments(int argc, char **argv)
             a.parent = read_pid(argv[++i]);
         else if (strcmp(argv[i], "--log-format") == 0)
             a.log_format = read_format(argv[++i]);
+        else if (read_sandbox(&a, argv[i], argv[i + 1]))
+            i++;
         else
             refuse("There is no such flag.");
     }
@@ -118,6 +148,22 @@ static void forbid_threads(void)
     (void)setenv("MKL_NUM_THREADS", "1", 1);
 }
 
+/* Before any foreign code is loaded. */
+static void prepare_sandbox(struct arguments *a, int control_fd)
+{
+    char kernels_dir[PATH_MAX];
+    struct err err = {""};
+    int rc;
+
+    a->sandbox.kernels_dir = realpath(a->kernels_dir, kernels_dir);
+    rc = sandbox_prepare(&a->sandbox, &err);
+    a->sandbox.kernels_dir = NULL;
+    if (announce_sandbox(control_fd, sandbox_report(), rc < 0 ? err.text : "") < 0)
+        _exit(ZYGOTE_EXIT_DONE);
+    if (rc < 0)
+        _exit(EXIT_SYSTEM);
+}
+
 /* The folder stays: kernels point to the limits in its manifests. */
 static void load_kernels(struct registry *r, struct refusals *refused, const struct arguments *a,
                          int reap_fd)
@@ -152,6 +198,7 @@ int main(int argc, char **argv)
         .registry = &registry,
         .control_fd = PROTO_ZYGOTE_FD,
         .log_level = (int)a.log_level,
+        .worker_bytes_max = a.worker_bytes_max,
     };
 
     check_socket();
@@ -166,6 +213,7 @@ int main(int argc, char **argv)
     }
     if (announce_hello(config.control_fd) < 0)
         _exit(ZYGOTE_EXIT_DONE);
+    prepare_sandbox(&a, config.control_fd);
     load_kernels(&registry, &refused, &a, config.reap_fd);
     /* Loaded; from here on no path is opened, and a mounted directory can be unmounted. */
     if (chdir("/") < 0 || announce_kernels(config.control_fd, &registry, &refused) < 0)

@@ -1,7 +1,7 @@
 /*
  * F4, behind the wall. Shared objects are tried before they are believed: a throwaway child does all
  * that loading one means (its constructors, its entry, its declaration, init and self-test), and only
- * what has come through is loaded into the zygote. Uses kernel, worker and base.
+ * what has come through is loaded into the zygote. Uses kernel, sandbox and base.
  */
 #ifndef ZYGOTE_TRIAL_H
 #define ZYGOTE_TRIAL_H
