@@ -48,9 +48,11 @@ enum manifest_kind {
 };
 
 struct manifest_limits {
-    uint64_t memory_bytes; /* of address space; 0: as the server's --worker-memory */
-    uint32_t cpu_s;        /* of a copy's life, of one task with MANIFEST_LIMITS; 0: no limit */
-    uint32_t start_s;      /* from its start to READY */
+    /* Of address space; 0: as the server's --worker-memory. With MANIFEST_LIMITS: what one task may
+     * allocate; 0: no limit but the worker's. */
+    uint64_t memory_bytes;
+    uint32_t cpu_s;   /* of a copy's life, of one task with MANIFEST_LIMITS; 0: no limit */
+    uint32_t start_s; /* from its start to READY */
     bool network;
     bool threads;                            /* and child processes */
     const char *read[MANIFEST_READ_MAX + 1]; /* absolute paths, NULL at the end */

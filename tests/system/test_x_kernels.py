@@ -6,7 +6,7 @@ import signal
 import urllib.parse
 
 import pytest
-from conftest import DIR, assert_problem, wait_until
+from conftest import DIR, SANITIZED, assert_problem, wait_until
 
 FIXTURES = DIR / "test-kernels"
 
@@ -158,3 +158,29 @@ def test_a_mistake_in_a_manifest_is_told_by_file_and_line(server, folder):
     assert told["rows.kernel"].startswith("rows.kernel, line 2: memory must be bytes")
     assert "rows.so" in told
     assert [k["name"] for k in s.get("/compute").json["kernels"]] == ["demanding"]
+
+
+def limited(server, folder, text, **options):
+    put(folder, "hungry")
+    shutil.copy(DIR / "kernels/echo.so", folder)
+    manifest = folder / "hungry.kernel"
+    manifest.write_text(text)
+    manifest.chmod(0o644)
+    return server(kernels=folder, workers=1, **options)
+
+
+@pytest.mark.skipif(SANITIZED, reason="its allocator dies where another has no memory")
+def test_memory_of_a_shared_object_is_limited_for_its_tasks_only(server, folder):
+    s = limited(server, folder, "[limits]\nmemory = 64M\n")
+    assert s.get("/compute/hungry?bytes=33554432").json is True
+    assert s.get("/compute/hungry?bytes=134217728").json is False
+    assert s.get("/compute/hungry?bytes=33554432").json is True
+    large = b"x" * (60 << 20)
+    assert s.post("/compute/echo", large, content_type="application/octet-stream").status == 200
+
+
+def test_computing_of_a_shared_object_is_limited(server, folder):
+    s = limited(server, folder, "[limits]\ncpu = 1\n", timeout=60, poison_deaths=0, brake_deaths=0, retries=0)
+    answer = s.get("/compute/hungry?spin=1")
+    assert answer.status == 502 and answer.json["signal_name"] == "XCPU", answer
+    assert s.get("/compute/echo?message=hello").status == 200
