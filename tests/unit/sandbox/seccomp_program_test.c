@@ -208,9 +208,13 @@ static void find_no_socket(void)
     MUST_FAIL(reach(), EPERM);
 }
 
+/* Where the system does not give the one layer that was not left out, there is nothing to try. */
 static void reach_in_vain(void)
 {
-    MUST(reach() < 0);
+    bool has_landlock = box_active & LAYER_LANDLOCK && sandbox_report()->landlock_abi >= 4;
+
+    if (has_landlock || box_active & (LAYER_SECCOMP | LAYER_NETWORK))
+        MUST(reach() < 0);
 }
 
 /* Each of the layers alone keeps it from there. */
