@@ -8,9 +8,11 @@
  * elsewhere; the leaf has its pid for a name, which nobody else has until the zygote has waited for it,
  * and then removes the leaf.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 
 #include "base/err.h"
 #include "base/fd.h"
@@ -154,6 +156,16 @@ static bool has_controllers(int dir)
     return has_word(text, "memory") && has_word(text, "pids");
 }
 
+/* To root everything is writable, also what systemd keeps for itself; what it has given away it marks. */
+static bool is_left_to_root(int dir)
+{
+    char mark[8];
+
+    return geteuid() != 0 || access("/run/systemd/system", F_OK) < 0 ||
+           fgetxattr(dir, "trusted.delegate", mark, sizeof(mark)) > 0 ||
+           fgetxattr(dir, "user.delegate", mark, sizeof(mark)) > 0;
+}
+
 static bool is_delegated(int dir)
 {
     return has_controllers(dir) && faccessat(dir, ".", W_OK, AT_EACCESS) == 0 &&
@@ -192,6 +204,24 @@ static int make_room(int dir)
     return rc;
 }
 
+/* Of a zygote before this one that had no time for it. One that is not empty stays. */
+static void remove_old_leaves(void)
+{
+    int fd = openat(our_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *d = fd < 0 ? NULL : fdopendir(fd);
+    const struct dirent *entry;
+    pid_t pid;
+
+    while (d != NULL && (entry = readdir(d)) != NULL) {
+        if (sscanf(entry->d_name, "prong-%d", &pid) == 1)
+            (void)unlinkat(our_fd, entry->d_name, AT_REMOVEDIR);
+    }
+    if (d != NULL)
+        (void)closedir(d);
+    else
+        check_close_fd(&fd);
+}
+
 int cgroup_prepare(const struct sandbox_config *config, struct err *err)
 {
     char path[PATH_BYTES];
@@ -204,7 +234,7 @@ int cgroup_prepare(const struct sandbox_config *config, struct err *err)
         leave_ours(path);
         dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     }
-    if (dir < 0 || !is_delegated(dir))
+    if (dir < 0 || !is_delegated(dir) || (config->cgroup_dir == NULL && !is_left_to_root(dir)))
         return err_set(err, -ENOTSUP,
                        "No cgroup (version 2) with memory and pids is delegated to prong, as "
                        "Delegate=yes does in a service of systemd.");
@@ -214,6 +244,7 @@ int cgroup_prepare(const struct sandbox_config *config, struct err *err)
                        "The cgroup %s cannot be shared out: %s; other processes may sit in it.",
                        path, strerror(-rc));
     our_fd = take_fd(&dir);
+    remove_old_leaves();
     return 0;
 }
 

@@ -15,7 +15,7 @@
 #include "sandbox/internal.h"
 
 enum {
-    FILE_BYTES_MAX = 256 << 20, /* of a memfd, the only file that a program can write */
+    FILE_BYTES_MAX = 256 << 20, /* of a memfd that it was given, for it can open nothing to write */
     PROCESSES_MAX =
         1024, /* of the sandbox's own uid, all children together; the cgroup counts for each */
 };

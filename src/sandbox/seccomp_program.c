@@ -63,6 +63,13 @@ static const int refused[] = {
     SCMP_SYS(nfsservctl),
     SCMP_SYS(vm86),
     SCMP_SYS(vm86old),
+    /* memory that no limit counts, and that may outlive it */
+    SCMP_SYS(memfd_create),
+    SCMP_SYS(memfd_secret),
+    SCMP_SYS(shmget),
+    SCMP_SYS(semget),
+    SCMP_SYS(msgget),
+    SCMP_SYS(mq_open),
     /* the machine */
     SCMP_SYS(init_module),
     SCMP_SYS(finit_module),

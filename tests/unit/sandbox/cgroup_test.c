@@ -199,6 +199,22 @@ static void leaves_are_removed(void **state)
     cgroup_forget(1234567);
 }
 
+static void leaves_of_a_zygote_before_are_removed(void **state)
+{
+    char path[256];
+
+    (void)state;
+    path_of(path, "prong-1234567", "");
+    assert_int_equal(mkdir(path, 0755), 0);
+    make_leaf("prong-1234568");
+    path_of(path, "other", "");
+    assert_int_equal(mkdir(path, 0755), 0);
+    assert_int_equal(prepare(), 0);
+    assert_false(is_there("prong-1234567"));
+    assert_true(is_there("prong-1234568")); /* not empty */
+    assert_true(is_there("other"));
+}
+
 /* What still lives in there is killed, and the leaf goes when it can. */
 static void a_leaf_that_is_not_empty_goes_later(void **state)
 {
@@ -265,6 +281,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_child_limits_itself, make_root, remove_root),
         cmocka_unit_test_setup_teardown(limits_are_the_policys, make_root, remove_root),
         cmocka_unit_test_setup_teardown(leaves_are_removed, make_root, remove_root),
+        cmocka_unit_test_setup_teardown(leaves_of_a_zygote_before_are_removed, make_root,
+                                        remove_root),
         cmocka_unit_test_setup_teardown(a_leaf_that_is_not_empty_goes_later, make_root,
                                         remove_root),
         cmocka_unit_test(ours_is_found),

@@ -55,6 +55,8 @@ static void meddle(void)
     MUST_FAIL(syscall(SYS_perf_event_open, NULL, 0, 0, 0, 0), EPERM);
     MUST_FAIL(syscall(SYS_userfaultfd, 0), EPERM);
     MUST_FAIL(syscall(SYS_io_uring_setup, 1, NULL), EPERM);
+    MUST_FAIL(memfd_create("uncounted", 0), EPERM);
+    MUST_FAIL(syscall(SYS_shmget, 0, 4096, 01600), EPERM);
     MUST_FAIL(syscall(SYS_keyctl, 0, 0, 0, 0, 0), EPERM);
     MUST_FAIL(setuid(0), EPERM);
     MUST_FAIL(setsid(), EPERM);
@@ -91,7 +93,6 @@ static void compute(void)
     MUST(socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0);
     MUST(write(pair[0], "x", 1) == 1 && read(pair[1], &byte, 1) == 1);
     MUST(dlopen("libpng16.so.16", RTLD_NOW) != NULL);
-    MUST(memfd_create("scratch", 0) >= 0);
     MUST(raise(0) == 0);
 }
 
@@ -207,9 +208,13 @@ static void find_no_socket(void)
     MUST_FAIL(reach(), EPERM);
 }
 
+/* Where the system does not give the one layer that was not left out, there is nothing to try. */
 static void reach_in_vain(void)
 {
-    MUST(reach() < 0);
+    bool has_landlock = box_active & LAYER_LANDLOCK && sandbox_report()->landlock_abi >= 4;
+
+    if (has_landlock || box_active & (LAYER_SECCOMP | LAYER_NETWORK))
+        MUST(reach() < 0);
 }
 
 /* Each of the layers alone keeps it from there. */
