@@ -29,7 +29,7 @@ def _add(kernel: declare.Kernel, name: str) -> None:
         args, kwargs = call
         try:
             return _answer(serve.run_here(kernel, kernel.bind(args, kwargs)))
-        except Exception as error:  # pylint: disable=broad-except # it is an answer like any other
+        except (Exception, SystemExit) as error:  # pylint: disable=broad-except # it is an answer like any other
             return values.Json(b'{"error":' + values.to_json(faults.describe(error)) + b"}")
 
     declare.kernel(
