@@ -452,10 +452,12 @@ def test_file_may_be_named_like_a_module_and_import_its_neighbours(fresh, tmp_pa
     assert fresh("-m", "prong", path).value("f") == 42
 
 
-def test_file_that_runs_itself(fresh, tmp_path):
-    path = write(tmp_path, "own.py", "import sys, prong\n\n@prong.kernel\ndef f(): return 1\n\nif __name__ == '__main__':\n    sys.exit(prong.run())\n")
-    assert fresh(path).value("f") == 1
-    assert fresh("-m", "prong", path).value("f") == 1
+@pytest.mark.parametrize("end", ["", "import sys, prong\nif __name__ == '__main__':\n    sys.exit(prong.run())\n"])
+def test_file_that_is_started_by_itself(fresh, tmp_path, end):
+    path = write(tmp_path, "own.py", "from prong import kernel\n\n@kernel\ndef f(): return __name__\n" + end)
+    assert fresh(path).call("f") == fresh("-m", "prong", path).call("f") == b"prong_file_own"
+    said = subprocess.run([sys.executable, path], env={"PYTHONPATH": str(harness.SDK)}, capture_output=True, text=True, timeout=60, check=True)
+    assert said.stdout.startswith("f  ") == bool(end) and said.stderr == ""
 
 
 def terminal(*arguments, **more):

@@ -14,11 +14,12 @@ from __future__ import annotations
 import functools
 import hashlib
 import inspect
+import sys
 import typing
 import urllib.parse
 from typing import Any, Callable, Dict, List, Mapping, Optional, TypeVar, Union
 
-from . import docstring, params, values
+from . import docstring, params, start, values
 from .params import BadDeclaration, Param
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -152,6 +153,8 @@ def kernel(function: Any = None, *, name: Optional[str] = None, version: Optiona
              if is_set]
 
     def declare(function: F) -> F:
+        if function.__module__ == "__main__" and sys.argv[0] == _file_of(function) and start.is_under_prong():
+            start.begin_anew(sys.argv[0])
         made = _make(function, name or function.__name__, split)
         made.version = version or _edition(function)
         made.media_type = media_type
@@ -225,11 +228,15 @@ def _hash_of_file(path: str) -> str:
         return hashlib.sha256(file.read()).hexdigest()[:12]
 
 
+def _file_of(function: Callable[..., Any]) -> str:
+    return getattr(getattr(function, "__code__", None), "co_filename", "")
+
+
 def _edition(function: Callable[..., Any]) -> str:
-    code = getattr(function, "__code__", None)
     try:
-        return _hash_of_file(code.co_filename)  # type: ignore[union-attr]
-    except (OSError, AttributeError):  # typed at a prompt
+        return _hash_of_file(_file_of(function))
+    except OSError:  # typed at a prompt
+        code = getattr(function, "__code__", None)
         return hashlib.sha256(getattr(code, "co_code", b"")).hexdigest()[:12]
 
 

@@ -36,6 +36,9 @@ class ProngError(Exception):
         self.job: Optional[str] = self.problem.get("job")
         self.retry_after: Optional[float] = self.problem.get("retry_after")  # seconds
 
+    def __str__(self) -> str:  # whatever it is besides: a KeyError would put quotes around it
+        return self.detail
+
     def __reduce__(self) -> Any:
         return _remake, (self.detail, self.status, self.problem, type(self).__name__)
 
@@ -148,6 +151,8 @@ def of_problem(problem: Dict[str, Any], status: int = 0) -> ProngError:
     """The exception for a problem object, as an answer's body, an event, or a job has it."""
     status = problem.get("status", status)
     made = _BY_TYPE.get(str(problem.get("type", "")).rpartition("#")[2]) or _BY_STATUS.get(status)
+    if "type" not in problem and status in (502, 504):
+        made = Unavailable  # a proxy's own
     if made is None:
         made = BadRequest if 400 <= status < 500 else ProngError
     detail = problem.get("detail") or problem.get("title") or f"The server answered {status}."
@@ -185,8 +190,10 @@ def _kind(name: str) -> Type[KernelFailed]:
     if not (isinstance(builtin, type) and issubclass(builtin, Exception)):
         return KernelFailed
     try:
-        return type("KernelFailed", (KernelFailed, builtin), {"__module__": __name__, "__doc__": KernelFailed.__doc__})
-    except TypeError:  # it cannot be joined with others
+        made = type("KernelFailed", (KernelFailed, builtin), {"__module__": __name__, "__doc__": KernelFailed.__doc__})
+        made("")
+        return made
+    except TypeError:  # it cannot be joined with others, or wants more than a sentence
         return KernelFailed
 
 

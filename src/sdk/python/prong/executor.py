@@ -138,6 +138,8 @@ class Sender:
                 value = ask.result(answer).value if answer is not None else None
             except Exception as refused:  # pylint: disable=broad-except # whatever it is, somebody waits for it
                 value, error = None, refused
+            if answer is None and error is None:  # it was stopped, by whomever
+                concurrent.futures.Future.cancel(future)
             future.settle(value, error)
 
         def began() -> bool:

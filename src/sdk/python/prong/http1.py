@@ -23,10 +23,9 @@ class Request(NamedTuple):
         lines += [f"{name}: {value}" for name, value in self.headers.items()]
         if self.body or self.method in ("POST", "PUT"):
             lines.append(f"Content-Length: {len(self.body)}")
-        text = "\r\n".join(lines)
-        if any(c in text.replace("\r\n", "") for c in "\r\n\0"):
+        if any(c in line for line in lines for c in "\r\n\0"):
             raise ValueError("a header or the path has a line break in it")
-        return (text + "\r\n\r\n").encode("latin-1")
+        return "\r\n".join([*lines, "", ""]).encode("latin-1")
 
 
 class Answer(NamedTuple):

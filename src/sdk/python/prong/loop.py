@@ -57,7 +57,7 @@ class Loop:
         self._queue: Deque[Exchange] = collections.deque()
         self._lines: Set[_Line] = set()
         self._idle: List[_Line] = []
-        self._timers: "List[Tuple[float, int, Callable[[], None]]]" = []
+        self._timers: List[Tuple[float, int, Exchange]] = []  # what is to be queued, and when; a heap
         self._numbers = itertools.count()
         self._lock = threading.Lock()  # of the two below
         self._thread: Optional[threading.Thread] = None
@@ -72,17 +72,17 @@ class Loop:
 
     def start_later(self, exchange: Exchange, pause_s: float) -> None:
         when_s = time.monotonic() + pause_s
-        self._call(lambda: heapq.heappush(self._timers, (when_s, next(self._numbers), lambda: self._queue.append(exchange))))
+        self._call(lambda: heapq.heappush(self._timers, (when_s, next(self._numbers), exchange)))
 
     def abort(self, exchange: Exchange) -> None:
         """Takes it out of the queue or closes its connection; nothing if it is over."""
         self._call(lambda: self._abort(exchange))
 
     def abort_queued(self) -> None:
-        """All that have not been sent yet."""
+        """All that have not been sent yet, or are to be sent again."""
 
         def abort() -> None:
-            for exchange in list(self._queue):
+            for exchange in [*self._queue, *(timer[2] for timer in self._timers)]:
                 self._abort(exchange)
 
         self._call(abort)
@@ -129,7 +129,7 @@ class Loop:
                 self._inbox.popleft()()
             now_s = time.monotonic()
             while self._timers and self._timers[0][0] <= now_s:
-                heapq.heappop(self._timers)[2]()
+                self._queue.append(heapq.heappop(self._timers)[2])
             self._send_queued()
             if self._may_end():
                 return
@@ -168,8 +168,6 @@ class Loop:
             if not self._idle and len(self._lines) >= self._lines_max:
                 return
             exchange = self._queue.popleft()
-            if exchange.is_over:  # aborted while it waited for its time
-                continue
             if not exchange.began():
                 self._end(exchange, None, None)
                 continue
@@ -263,6 +261,9 @@ class Loop:
             exchange.line = None
         elif exchange in self._queue:
             self._queue.remove(exchange)
+        else:
+            self._timers = [timer for timer in self._timers if timer[2] is not exchange]
+            heapq.heapify(self._timers)
         self._end(exchange, None, None)
 
     def _end(self, exchange: Exchange, answer: Optional[http1.Answer], error: Optional[Exception]) -> None:

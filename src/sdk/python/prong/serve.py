@@ -8,23 +8,13 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import stat
 import sys
 import types
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
-from . import declare, faults, frames, pieces, running, values
+from . import declare, faults, frames, pieces, running, start, values
 
-FD = 3
 _EXIT_PROTOCOL = 76  # as EX_PROTOCOL of sysexits.h
-
-
-def is_under_prong(fd: int = FD) -> bool:
-    """Whether fd 3 is a socket, as prong leaves it."""
-    try:
-        return stat.S_ISSOCK(os.fstat(fd).st_mode)
-    except OSError:
-        return False
 
 
 def call(function: Callable[..., Any], args: Tuple[Any, ...], kwargs: Dict[str, Any]) -> Any:
@@ -202,7 +192,7 @@ def _flush() -> None:
             pass
 
 
-def main(fd: int = FD) -> int:
+def main(fd: int = start.FD) -> int:
     """Serves all kernels that have been declared, until the other side has had enough. The exit status."""
     from . import many  # pylint: disable=import-outside-toplevel,cyclic-import
 

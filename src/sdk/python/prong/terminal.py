@@ -14,7 +14,7 @@ import sys
 import traceback
 from typing import Any, Dict, List, Optional
 
-from . import declare, faults, params, running, serve, values
+from . import declare, faults, params, running, serve, start, values
 
 _EXIT_FAILED, _EXIT_USAGE, _EXIT_BAD_FILE = 1, 64, 78
 
@@ -57,7 +57,7 @@ def run(arguments: Optional[List[str]] = None) -> int:
     """For the end of a file that is run by itself: `if __name__ == "__main__": sys.exit(prong.run())`. Serves under prong,
     else does what the command line asks for. The exit status."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    if serve.is_under_prong():
+    if start.is_under_prong():
         return serve.main()
     if not arguments:
         _show()
