@@ -130,8 +130,8 @@ PYTEST = $(TEST_ENV) $(PYTHON) -m pytest -q -p no:cacheprovider
 check: check-unit check-system ## unit, wall, system and fault tests
 check-unit: all $(UNIT) $(REPLAYS) $(TEST_KERNELS) $(BENCH_PROGRAMS) ## unit tests only
 	@$(TEST_ENV) sh tests/unit/run.sh $(UNIT) $(REPLAYS)
-check-system: deps-check all $(TEST_KERNELS) ## wall, system and fault tests only (T=path or -k word)
-	$(PYTEST) $(or $(T),tests/wall tests/system tests/fault)
+check-system: deps-check all $(TEST_KERNELS) ## wall, SDK, system and fault tests only (T=path or -k word)
+	$(PYTEST) $(or $(T),tests/wall tests/sdk tests/system tests/fault)
 fuzz: deps-fuzz ## invent requests with libFuzzer (HARNESS="gate http", RUNS=10000000 or SECONDS=600)
 	@$(MAKE) --no-print-directory BUILD=fuzz CC=clang $(patsubst %,build/fuzz/fuzz_%,$(HARNESS))
 	@RUNS='$(RUNS)' FUZZ_SECONDS='$(SECONDS)' sh tests/fuzz/run.sh $(HARNESS)
