@@ -217,7 +217,7 @@ void compute_answer(struct request *r, struct job *job)
     struct ending ending;
 
     if (job->outcome == JOB_OK) {
-        respond_bytes(r, 200, job->media_type, take_ptr(job->result), job->result_bytes);
+        respond_blob(r, 200, job->media_type, take_ptr(job->result));
     } else {
         ending = ending_of_job(job);
         ending_respond(r, &ending);

@@ -98,6 +98,18 @@ void respond_borrowed(struct request *r, unsigned status, const char *media_type
     answer(r, status, response, media_type);
 }
 
+static void drop_blob(void *arg)
+{
+    (void)blob_drop(arg);
+}
+
+void respond_blob(struct request *r, unsigned status, const char *media_type,
+                  struct blob *take_blob)
+{
+    respond_borrowed(r, status, media_type, take_blob->data, take_blob->bytes, drop_blob,
+                     take_blob);
+}
+
 void respond_fd(struct request *r, unsigned status, const char *media_type, int take_fd,
                 size_t bytes)
 {

@@ -39,7 +39,7 @@ struct job *job_free(struct job *job)
     CHECK(job->slab == NULL);
     free(job->params);
     free(job->input_owned);
-    free(job->result);
+    (void)blob_drop(job->result);
     free(job->run_memory);
     free(job);
     return NULL;

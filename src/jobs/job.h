@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/blob.h"
 #include "base/id.h"
 #include "jobs/catalog.h"
 #include "jobs/params.h"
@@ -80,8 +81,7 @@ struct job {
     uint64_t retry_after_s; /* refused: when to come again */
     int wait_status;        /* JOB_DIED, as wait4 gives it */
     bool was_oom;           /* JOB_DIED by the kernel's out-of-memory killer */
-    void *result;           /* JOB_OK: malloc'd, the job's until taken */
-    size_t result_bytes;
+    struct blob *result;    /* JOB_OK: one hold is the job's until taken */
     struct job_receipt receipt;
 
     struct run *run;  /* the scheduler's, until the end */

@@ -23,8 +23,11 @@ static void succeed(struct sched *s, struct run *run, void *take_data, size_t by
 {
     struct job *job = run->job;
 
-    job->result = take_data;
-    job->result_bytes = bytes;
+    job->result = blob_new(take_data, bytes);
+    if (job->result == NULL) {
+        run_fail(s, run, "The server has no memory left for the result.");
+        return;
+    }
     set_media_type(job, media_type);
     if (*job->media_type == '\0')
         set_media_type(job, run->kernel->about->media_type);
