@@ -18,6 +18,7 @@ struct kernel {
     struct description *about; /* owned */
     unsigned place;            /* in the catalog, for tables beside it */
     _Atomic int index;         /* in TASK frames; -1 while the workers do not have it */
+    _Atomic uint64_t edition;  /* changes whenever it is loaded anew */
 };
 
 struct catalog {
@@ -34,6 +35,12 @@ void catalog_begin(struct catalog *c);
 /* `about` is taken. The same name and version again updates the index; another version under a known name
  * is -EEXIST; -ENOSPC when full. */
 int catalog_add(struct catalog *c, struct description *about, int index);
+
+/* What came of one edition says nothing about the next: the file may be another. */
+static inline uint64_t kernel_edition(const struct kernel *k)
+{
+    return atomic_load(&k->edition);
+}
 
 /* NULL when there is none of this name. */
 struct kernel *catalog_find(const struct catalog *c, const char *name);

@@ -32,6 +32,21 @@ void job_take_params(struct job *job, struct params *params)
     }
 }
 
+const struct key *job_key(const struct job *job)
+{
+    return job->shared == NULL ? job->key : job->shared->key;
+}
+
+static void let_go(struct job_shared *shared)
+{
+    if (shared == NULL || atomic_fetch_sub(&shared->holds, 1) > 1)
+        return;
+    free(shared->params);
+    free(shared->input_owned);
+    free(shared->key);
+    free(shared);
+}
+
 struct job *job_free(struct job *job)
 {
     if (job == NULL)
@@ -40,7 +55,8 @@ struct job *job_free(struct job *job)
     free(job->params);
     free(job->input_owned);
     (void)blob_drop(job->result);
-    free(job->run_memory);
+    free(job->key);
+    let_go(job->shared);
     free(job);
     return NULL;
 }
