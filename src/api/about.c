@@ -1,6 +1,6 @@
 #include <errno.h>
 
-#include "api/api.h"
+#include "api/cached.h"
 #include "base/clock.h"
 #include "base/parse.h"
 #include "state/metrics.h"
@@ -102,18 +102,19 @@ void api_status(struct request *r)
         (void)json_array_append_new(workers, worker_json(&st->workers[i], now_ns));
     respond_json(
         r, 200,
-        json_pack("{s:s, s:f, s:s, s:i, s:i, s:o, s:o, s:o, s:{s:i, s:i, s:f}, s:{s:o, s:o, s:o}}",
-                  "version", PRONG_VERSION, "uptime",
-                  (double)(now_ns - api->started_ns) / (double)CLOCK_NS_PER_S, "state",
-                  st->is_draining ? "draining"
-                  : st->is_ready  ? "ready"
-                                  : "starting",
-                  "pid", getpid(), "zygote_pid", st->zygote_pid, "workers", workers, "queue",
-                  queue_json(st), "jobs", jobs_status_json(api->store), "compute", "running",
-                  (int)st->running, "tasks", (int)st->inflight, "backlog_s",
-                  (double)st->backlog_ns / (double)CLOCK_NS_PER_S, "latency", "http",
-                  latency_json(METRIC_HTTP_DURATION), "queue", latency_json(METRIC_JOB_QUEUE),
-                  "run", latency_json(METRIC_JOB_RUN)));
+        json_pack(
+            "{s:s, s:f, s:s, s:i, s:i, s:o, s:o, s:o, s:o, s:{s:i, s:i, s:f}, s:{s:o, s:o, s:o}}",
+            "version", PRONG_VERSION, "uptime",
+            (double)(now_ns - api->started_ns) / (double)CLOCK_NS_PER_S, "state",
+            st->is_draining ? "draining"
+            : st->is_ready  ? "ready"
+                            : "starting",
+            "pid", getpid(), "zygote_pid", st->zygote_pid, "workers", workers, "queue",
+            queue_json(st), "jobs", jobs_status_json(api->store), "cache", cached_json(api->cache),
+            "compute", "running", (int)st->running, "tasks", (int)st->inflight, "backlog_s",
+            (double)st->backlog_ns / (double)CLOCK_NS_PER_S, "latency", "http",
+            latency_json(METRIC_HTTP_DURATION), "queue", latency_json(METRIC_JOB_QUEUE), "run",
+            latency_json(METRIC_JOB_RUN)));
     free(st);
 }
 
@@ -145,6 +146,7 @@ void api_metrics(struct request *r)
         sched_status(api_of(r)->sched, st); /* which sets the gauges */
     free(st);
     set_store_gauges(api_of(r)->store);
+    cached_set_gauges(api_of(r)->cache);
     buf_init(&b, 16 << 20);
     metrics_render(&b);
     if (buf_failed(&b) < 0) {

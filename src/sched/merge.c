@@ -7,7 +7,7 @@
  *
  * A task carries the deadline that its run had when it was sent. If somebody joins with a later one, a worker may stop at
  * the first, and the task is sent again (answer.c). Chunks are short, so that costs little; but for work that is not
- * split, the newcomer would have been better off alone. So such a run is joined only while it has at least half of the
+ * split, or as its client wanted it, the newcomer would have been better off alone. So such a run is joined only while it has at least half of the
  * newcomer's time: when that is not enough, the newcomer's own would hardly have been.
  */
 
@@ -16,7 +16,9 @@ static uint64_t stops_at_ns(const struct run *run)
 {
     const struct task *t = TAILQ_FIRST(&run->tasks);
 
-    return t == NULL || run->has_plan ? UINT64_MAX : t->deadline_ns;
+    bool is_cut_small = run->has_plan && run->chunks_wanted == 0;
+
+    return t == NULL || is_cut_small ? UINT64_MAX : t->deadline_ns;
 }
 
 static bool is_worth_joining(const struct run *run, const struct job *job)

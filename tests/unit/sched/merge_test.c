@@ -118,6 +118,8 @@ static void test_chunks_are_short_enough_for_everybody(void **state)
     assert_null(find(f, "a", QUEUE_NORMAL, 100, false));
     f->run.has_plan = true;
     assert_non_null(find(f, "a", QUEUE_NORMAL, 100, false));
+    f->run.chunks_wanted = 1;
+    assert_null(find(f, "a", QUEUE_NORMAL, 100, false));
 }
 
 static void test_the_newest_run_is_joined(void **state)
