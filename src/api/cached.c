@@ -35,18 +35,28 @@ void cached_ask(struct request *r, struct compute *c)
     c->job->key = cache_key(cache, c->job);
 }
 
+static void respond_hit(struct request *r, const struct cache_answer *found)
+{
+    static const struct response_header fixed[] = {{"Server-Timing", RECEIPT_TIMING_OF_NOTHING},
+                                                   {"Prong-Receipt", RECEIPT_OF_NOTHING},
+                                                   {"Prong-Cache", "hit"},
+                                                   {NULL, NULL}};
+    char age[24];
+    const struct response_header varying[] = {
+        {"Prong-Job", r->id.text}, {"Age", age}, {NULL, NULL}};
+
+    (void)snprintf(age, sizeof(age), "%llu", (unsigned long long)(found->age_ns / CLOCK_NS_PER_S));
+    respond_again(r, found->media_type, found->blob, fixed, varying);
+}
+
 bool cached_answer(struct request *r, struct compute *c)
 {
-    static const struct job_receipt nothing = {0};
     struct cache_answer found;
 
     if (c->job->key == NULL || c->job->is_fresh ||
         !cache_find(api_of(r)->cache, c->job->key, &found))
         return false;
-    respond_blob(r, 200, found.media_type, found.blob);
-    receipt_add(r, c->job->id.text, &nothing);
-    respond_header(r, "Prong-Cache", "hit");
-    respond_header_printf(r, "Age", "%llu", (unsigned long long)(found.age_ns / CLOCK_NS_PER_S));
+    respond_hit(r, &found);
     metrics_add(METRIC_CACHE_HITS, 0, 1);
     return true;
 }

@@ -14,7 +14,8 @@ struct job *job_new(const struct kernel *kernel, struct id id)
     if (job == NULL)
         return NULL;
     memset(job, 0, offsetof(struct job, media_type));
-    job->media_type[0] = job->text[0] = '\0';
+    job->media_type[0] = '\0';
+    job->text = "";
     job->id = id;
     job->kernel = kernel;
     job->socket = -1;
@@ -44,6 +45,7 @@ static void let_go(struct job_shared *shared)
     free(shared->params);
     free(shared->input_owned);
     free(shared->key);
+    free(shared->text);
     free(shared);
 }
 

@@ -64,6 +64,7 @@ struct job_shared {
     _Atomic unsigned holds; /* one for each job */
     void *params, *input_owned;
     struct key *key;
+    char *text; /* malloc'd, or NULL */
 };
 
 struct job {
@@ -98,6 +99,7 @@ struct job {
     int wait_status;        /* JOB_DIED, as wait4 gives it */
     bool was_oom;           /* JOB_DIED by the kernel's out-of-memory killer */
     struct blob *result;    /* JOB_OK: one hold is the job's until taken */
+    const char *text;       /* JOB_FAILED, some refusals: one sentence; else "" */
     struct job_receipt receipt;
     bool was_merged; /* it joined one that was there already */
 
@@ -114,7 +116,6 @@ struct job {
     /* Not cleared by job_new but for their first byte. */
     char trace_id[33]; /* of its client's trace, for log lines; the submitter's to set */
     char media_type[128];
-    char text[1025]; /* JOB_FAILED, some refusals: one sentence */
 };
 
 /* The rest zero. NULL when out of memory. */

@@ -23,10 +23,11 @@ static bool may_retry(struct sched *s, struct run *run, const struct task *t)
     if ((run->kernel->about->flags & PRONG_IDEMPOTENT) == 0 || run->crash_count == CRASHES_KEPT ||
         crashes_before(run, t) >= s->config.retry.chunk_retries)
         return false;
-    run->crashes[run->crash_count].op = t->op;
-    run->crashes[run->crash_count].lo = t->lo;
-    run->crashes[run->crash_count].hi = t->hi;
-    run->crash_count++;
+    if (run->crashes == NULL)
+        run->crashes = malloc(CRASHES_KEPT * sizeof(run->crashes[0]));
+    if (run->crashes == NULL)
+        return false;
+    run->crashes[run->crash_count++] = (struct crash) {.op = t->op, .lo = t->lo, .hi = t->hi};
     return true;
 }
 

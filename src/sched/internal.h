@@ -63,6 +63,12 @@ STAILQ_HEAD(news_list, news);
 STAILQ_HEAD(ended_list, job);
 TAILQ_HEAD(job_list, job);
 
+/* A task whose worker died. */
+struct crash {
+    enum proto_op op;
+    uint64_t lo, hi;
+};
+
 enum run_state { RUN_NEW, RUN_STARTING, RUN_MAPPING, RUN_FINISHING };
 
 struct run {
@@ -95,6 +101,7 @@ struct run {
     uint64_t started_ns;
     uint64_t busy_ns; /* of its tasks together */
     uint64_t fingerprint;
+    struct crash *crashes; /* CRASHES_KEPT, made with the first */
     size_t crash_count;
     uint64_t slots_seen[PROTO_WORKERS_MAX / 64];
     struct job_receipt receipt; /* but for the times, which are each job's own */
@@ -103,11 +110,6 @@ struct run {
     bool was_oom;
     /* Not cleared by run_new but for the first byte. */
     char media_type[sizeof(((struct job *)NULL)->media_type)];
-    char text[sizeof(((struct job *)NULL)->text)];
-    struct {
-        enum proto_op op;
-        uint64_t lo, hi;
-    } crashes[CRASHES_KEPT];
 };
 static_assert(offsetof(struct run, shared) == 0, "freed through it");
 TAILQ_HEAD(run_list, run);

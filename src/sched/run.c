@@ -55,7 +55,7 @@ struct run *run_new(struct sched *s, struct job *job)
     if (run == NULL)
         return NULL;
     memset(run, 0, offsetof(struct run, media_type));
-    run->media_type[0] = run->text[0] = '\0';
+    run->media_type[0] = '\0';
     TAILQ_INIT(&run->jobs);
     TAILQ_INIT(&run->tasks);
     if (run_add(s, run, job) < 0) {
@@ -152,8 +152,8 @@ static void take_outcome(struct job *job, const struct run *run, enum job_outcom
     if (outcome == JOB_OK) {
         job->result = blob_hold(run->result);
         memcpy(job->media_type, run->media_type, sizeof(job->media_type));
-    } else {
-        (void)snprintf(job->text, sizeof(job->text), "%s", run->text);
+    } else if (run->shared.text != NULL) {
+        job->text = run->shared.text;
     }
 }
 
@@ -194,6 +194,7 @@ void run_end(struct sched *s, struct run *run, enum job_outcome outcome)
     if (run->has_plan)
         plan_release(&run->plan);
     run->slab = slab_drop(run->slab);
+    free(take_ptr(run->crashes));
     /* The run goes with the last of them, but not before the lock is dropped. */
     while ((job = TAILQ_FIRST(&run->jobs)) != NULL)
         end_job(s, job, outcome);
@@ -215,7 +216,8 @@ void run_fail(struct sched *s, struct run *run, const char *format, ...)
     va_list args;
 
     va_start(args, format);
-    (void)vsnprintf(run->text, sizeof(run->text), format, args);
+    if (vasprintf(&run->shared.text, format, args) < 0)
+        run->shared.text = NULL;
     va_end(args);
     run_end(s, run, JOB_FAILED);
 }

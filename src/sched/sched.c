@@ -210,13 +210,13 @@ static int check_kernel(struct sched *s, struct job *job, uint64_t now_ns)
     uint64_t left_ns;
 
     if (*k->about->broken != '\0') {
-        (void)snprintf(job->text, sizeof(job->text), "%s", k->about->broken);
+        job->text = k->about->broken;
         return refuse(job, JOB_REFUSAL_BROKEN, 0);
     }
     if (!pool_is_up(s->pool))
         return 0; /* the next zygote is a moment away: wait in the queue */
     if (atomic_load(&k->index) < 0) {
-        (void)snprintf(job->text, sizeof(job->text), "The workers could not load it again.");
+        job->text = "The workers could not load it again.";
         return refuse(job, JOB_REFUSAL_BROKEN, 0);
     }
     if (!retry_brake_allows(&record_of(s, k)->brake, now_ns, &left_ns))

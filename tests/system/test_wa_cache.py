@@ -1,11 +1,12 @@
 """Equal requests of pure kernels: what is kept is not computed again, and what is asked at the same time is computed once."""
+import json
 import os
 import shutil
 import signal
 import time
 
 import pytest
-from conftest import DIR, assert_problem, events_of, wait_until
+from conftest import DIR, Background, assert_problem, events_of, wait_until
 
 NOTHING_SPENT = {"wait_ms": 0, "run_ms": 0, "cpu_ms": 0, "max_rss_kb": 0, "chunks": 0, "retries": 0, "workers": 0}
 
@@ -103,6 +104,57 @@ def test_no_store_neither_looks_nor_keeps(cached):
     assert how(s.get("/compute/echo", cache_control="no-store")) == "miss"
     assert how(s.get("/compute/echo", cache_control="no-transform")) == "hit"
     assert tasks(s) == 3
+
+
+@pytest.mark.parametrize("body", [b"x", b"x" * 20000], ids=["small", "large"])
+@pytest.mark.parametrize("headers", [{}, {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}, {"Origin": "https://lab.example"}],
+                         ids=["plain", "traced", "from a page"])
+def test_a_hit_has_all_that_a_miss_has(cached, body, headers):
+    """Also the second and third, which may be put together in another way."""
+    s = cached(origins="https://lab.example")
+    with s.client() as client:
+        miss, *hits = (client.post("/compute/echo", body, headers=headers, content_type="text/plain") for _ in range(4))
+    for hit in hits:
+        assert how(hit) == "hit" and hit.body == miss.body
+        assert sorted(hit.headers) == sorted([*miss.headers, "Age"])
+        for name in set(miss.headers) - {"Date", "Prong-Job", "X-Request-Id", "Prong-Receipt", "Server-Timing", "Prong-Cache", "traceparent"}:
+            assert hit.headers[name] == miss.headers[name], name
+        assert hit.headers["Prong-Job"] == hit.headers["X-Request-Id"]
+    assert len({a.headers["X-Request-Id"] for a in (miss, *hits)}) == 4
+
+
+def test_many_hits_on_many_connections(cached):
+    """More than a thread keeps ready, each with its own bytes and its own id."""
+    s = cached()
+    targets = [f"/compute/echo?message={i}-{'y' * (i % 50)}" for i in range(300)]
+    with s.client() as client:
+        bodies = {t: client.get(t).body for t in targets}
+
+    def ask_all(step):
+        with s.client() as client:
+            return [(t, client.ask("HEAD" if i % 7 == 0 else "GET", t)) for i in range(2) for t in targets[::step] for i in (len(t) + i,)]
+
+    answers = [a for asking in [Background(ask_all, step) for step in (1, 2, 3, 5)] for a in asking.result()]
+    assert {how(a) for _, a in answers} == {"hit"}
+    assert all(a.body in (bodies[t], b"") and int(a.headers["Content-Length"]) == len(bodies[t]) for t, a in answers)
+    assert len({a.headers["Prong-Job"] for _, a in answers}) == len(answers)
+
+
+def test_it_grows_older(cached):
+    s = cached()
+    s.get("/compute/echo")
+    ages = [0]
+    with s.client() as client:
+        wait_until(lambda: ages.append(int(client.get("/compute/echo").headers["Age"])) or ages[-1] >= 2, "two seconds")
+    assert ages == sorted(ages) and {0, 1, 2} == set(ages)
+
+
+def test_the_access_log_has_the_job_of_a_hit(cached, tmp_path):
+    log = tmp_path / "access.log"
+    s = cached(access_log=log, access_log_format="json")
+    jobs = [s.get("/compute/echo").headers["Prong-Job"] for _ in range(3)]
+    s.stop()
+    assert [json.loads(line).get("job") for line in log.read_text().splitlines() if "/compute/echo" in line] == jobs
 
 
 def test_too_old(cached):
