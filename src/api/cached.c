@@ -65,7 +65,7 @@ void cached_keep(struct cache *cache, const struct job *job)
 {
     const struct key *key = job_key(job);
 
-    if (cache != NULL && key != NULL && job->outcome == JOB_OK)
+    if (cache != NULL && key != NULL && job->outcome == JOB_OK && job->missing == NULL)
         cache_put(cache, key, job->result, job->media_type);
 }
 

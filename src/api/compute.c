@@ -219,6 +219,8 @@ void compute_answer(struct request *r, struct job *job)
 
     if (job->outcome == JOB_OK) {
         respond_blob(r, 200, job->media_type, take_ptr(job->result));
+        if (job->missing != NULL)
+            respond_header(r, "Prong-Missing", job->missing);
     } else {
         ending = ending_of_job(job);
         ending_respond(r, &ending);

@@ -7,7 +7,7 @@
 #include "http/response.h"
 #include "jobs/job.h"
 
-/* {"wait_ms":…} */
+/* {"wait_ms":…}; what is missing only when something is. */
 json_t *receipt_json(const struct job_receipt *receipt);
 
 /* Server-Timing and Prong-Receipt of an answer that was only looked up. */

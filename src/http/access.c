@@ -287,7 +287,7 @@ void access_complete(const struct access *access, struct request *r)
     respond_header(r, "Access-Control-Allow-Origin", origin);
     respond_header(r, "Access-Control-Expose-Headers",
                    "Age, Allow, ETag, Location, Preference-Applied, Prong-Cache, Prong-Job, "
-                   "Prong-Receipt, RateLimit, "
+                   "Prong-Missing, Prong-Receipt, RateLimit, "
                    "RateLimit-Policy, Retry-After, Server-Timing, WWW-Authenticate, X-Request-Id, "
                    "traceparent");
 }

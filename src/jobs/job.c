@@ -46,6 +46,7 @@ static void let_go(struct job_shared *shared)
     free(shared->input_owned);
     free(shared->key);
     free(shared->text);
+    free(shared->missing);
     free(shared);
 }
 

@@ -56,6 +56,7 @@ struct job_receipt {
     uint32_t chunks;     /* ranges mapped, or 1 */
     uint32_t retries;    /* tasks run again */
     uint32_t workers;    /* different workers that answered */
+    uint32_t missing;    /* chunks that the answer lacks */
 };
 
 /* What was asked, once it is accepted, and the run itself: kept until the last of its jobs is freed, by that job's
@@ -64,7 +65,7 @@ struct job_shared {
     _Atomic unsigned holds; /* one for each job */
     void *params, *input_owned;
     struct key *key;
-    char *text; /* malloc'd, or NULL */
+    char *text, *missing; /* malloc'd, or NULL */
 };
 
 struct job {
@@ -88,10 +89,12 @@ struct job {
     void (*part)(struct job *job, const void *data, size_t bytes);
     /* `done` of `total` units are through; may be NULL. */
     void (*progress)(struct job *job, uint64_t done, uint64_t total);
-    void *owner;        /* the submitter's */
-    bool counts_deaths; /* the submitter does, so it is not refused for what its input did before */
-    struct key *key;    /* malloc'd, owned; NULL: it is run alone, whatever others ask */
-    bool is_fresh;      /* despite its key it begins anew; others may still join it */
+    void *owner; /* the submitter's */
+    bool
+        counts_deaths; /* the submitter does, so it is not refused for what its input did before, and
+                           must not lack anything */
+    struct key *key;   /* malloc'd, owned; NULL: it is run alone, whatever others ask */
+    bool is_fresh;     /* despite its key it begins anew; others may still join it */
 
     enum job_outcome outcome;
     enum job_refusal refusal;
@@ -99,6 +102,7 @@ struct job {
     int wait_status;        /* JOB_DIED, as wait4 gives it */
     bool was_oom;           /* JOB_DIED by the kernel's out-of-memory killer */
     struct blob *result;    /* JOB_OK: one hold is the job's until taken */
+    const char *missing;    /* JOB_OK: units that it lacks, "100-199, 400-499"; NULL: none */
     const char *text;       /* JOB_FAILED, some refusals: one sentence; else "" */
     struct job_receipt receipt;
     bool was_merged; /* it joined one that was there already */

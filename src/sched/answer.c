@@ -22,7 +22,7 @@ static void succeed(struct sched *s, struct run *run, void *take_data, size_t by
                     const char *media_type)
 {
     run->result = blob_new(take_data, bytes);
-    if (run->result == NULL) {
+    if (run->result == NULL || partial_note(run) < 0) {
         run_fail(s, run, "The server has no memory left for the result.");
         return;
     }

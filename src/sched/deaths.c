@@ -87,6 +87,8 @@ void death_of_task(struct sched *s, struct task *t, int status, bool counts)
         death_retry(s, run, &ended);
         return;
     }
+    if (partial_go_on(s, run, &ended))
+        return;
     run->wait_status = status;
     run_end(s, run, JOB_DIED);
 }

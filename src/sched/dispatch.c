@@ -11,7 +11,7 @@ enum {
 
 static bool has_map_to_send(const struct sched *s, const struct run *run)
 {
-    return run->plan.gap_count > 0 && run->out < 2 * MAX(s->live[POOL_ORDINARY], 1U);
+    return run->plan.gaps.count > 0 && run->out < 2 * MAX(s->live[POOL_ORDINARY], 1U);
 }
 
 static bool has_something_to_send(const struct sched *s, const struct run *run)
@@ -93,7 +93,7 @@ static int order_parts(struct pool_task *order, const struct plan_part *first, s
 
 static int order_map(struct run *run, struct task *t, struct pool_task *order)
 {
-    struct plan_range range;
+    struct range range;
 
     if (!plan_next(&run->plan, &range))
         return -ENODATA;

@@ -87,6 +87,7 @@ struct run {
     const void *input;
     struct slab *slab;
     bool wants_parts, wants_progress; /* its only job does */
+    bool may_lack;                    /* chunks that could not be computed */
     UT_hash_handle hh;                /* by its key, while others may join */
     bool is_open;                     /* … which is now */
     struct queue_entry entry;
@@ -203,6 +204,11 @@ void death_of_task(struct sched *s, struct task *t, int status, bool counts);
 void death_retry(struct sched *s, struct run *run,
                  const struct task *t); /* what it did is done again */
 bool death_by_oom(struct sched *s); /* whether the system's OOM killer struck since last asked */
+
+/* partial.c: answers that lack something. */
+/* A task will not be tried again. True when its run goes on without it, or has ended for another reason. */
+bool partial_go_on(struct sched *s, struct run *run, const struct task *t);
+int partial_note(struct run *run); /* what is missing, in the receipt and as text; -ENOMEM */
 
 /* run.c: the life of a run. */
 struct run *run_new(struct sched *s, struct job *job); /* what was asked moves into it */

@@ -23,6 +23,7 @@ static void take_asked(struct run *run, struct job *job)
     run->chunks_wanted = job->chunks_wanted;
     run->wants_parts = job->part != NULL;
     run->wants_progress = job->progress != NULL;
+    run->may_lack = (job->kernel->about->flags & PRONG_PARTIAL_OK) != 0 && !job->counts_deaths;
     run->shared.params = take_ptr(job->params);
     run->params_bytes = job->params_bytes;
     run->input_kind = job->input_kind;
@@ -152,6 +153,7 @@ static void take_outcome(struct job *job, const struct run *run, enum job_outcom
     if (outcome == JOB_OK) {
         job->result = blob_hold(run->result);
         memcpy(job->media_type, run->media_type, sizeof(job->media_type));
+        job->missing = run->shared.missing;
     } else if (run->shared.text != NULL) {
         job->text = run->shared.text;
     }
