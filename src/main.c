@@ -367,6 +367,7 @@ static void stop(struct prong *p)
     p->api.store = store_close(p->api.store);
     p->api.durable = durable_free(p->api.durable);
     p->api.sched = sched_free(p->api.sched);
+    p->api.cache = cache_free(p->api.cache);
     p->api.kv = kv_free(p->api.kv);
 }
 
@@ -470,6 +471,9 @@ static int prepare(struct prong *p, struct err *err)
         .started_ns = clock_now_ns(),
     };
     CHECK(p->api.kv != NULL);
+    if (p->config.cache_max > 0)
+        p->api.cache = cache_new(&(struct cache_config) {.bytes_max = p->config.cache_max,
+                                                         .ttl_ns = p->config.cache_ttl_ns});
     metrics_set(METRIC_BUILD_INFO, metrics_label(METRIC_BUILD_INFO, PRONG_VERSION), 1);
     metrics_set(METRIC_START_TIME, 0, (int64_t)(clock_wall_ns() / CLOCK_NS_PER_S));
     return 0;

@@ -151,9 +151,11 @@ def library_version():
 
 
 def clean_environment(**more):
-    """Ours, without the options that the Makefile or a user has put there; what must last is kept among the tests' own."""
+    """Ours, without the options that the Makefile or a user has put there; what must last is kept among the tests' own.
+    Nothing is cached: tests ask the same again and again, and mean that it is computed. Who tests the cache says cache_max."""
     env = {k: v for k, v in os.environ.items() if not k.startswith("PRONG_") and k != "STATE_DIRECTORY"}
     env["XDG_STATE_HOME"] = _state_home.name
+    env["PRONG_CACHE_MAX"] = "0"
     env.update({k: str(v) for k, v in more.items()})
     return env
 

@@ -50,7 +50,11 @@ enum prong_flag {
         1u << 1, /* running it twice does no harm: a part whose worker died is retried */
     PRONG_ASSOCIATIVE = 1u << 2, /* combine may join any two neighbouring parts, as a tree;
                                     without it parts are folded one by one from the left */
-    PRONG_PARTIAL_OK = 1u << 3,  /* an answer with parts missing is worth having */
+    /* An answer without some parts is worth having: a range whose worker died again and again is left
+     * out, and the request does not fail unless all of it is. Then combine joins parts on both sides
+     * of a hole, and finish gets what there is: a part must say itself where it belongs, if that
+     * matters. Which units are missing is told beside the answer, which is not kept. */
+    PRONG_PARTIAL_OK = 1u << 3,
 };
 
 enum prong_type {

@@ -1,6 +1,6 @@
 #include <errno.h>
 
-#include "api/api.h"
+#include "api/cached.h"
 #include "base/clock.h"
 #include "base/parse.h"
 #include "ipc/layers.h"
@@ -99,36 +99,53 @@ static json_t *sandbox_json(const struct api_config *config, const struct proto_
                      "landlock_abi", (int)sandbox->landlock_abi);
 }
 
+static json_t *workers_json(const struct sched_status *st, uint64_t now_ns)
+{
+    json_t *workers = json_array();
+
+    for (size_t i = 0; i < st->worker_count; i++)
+        (void)json_array_append_new(workers, worker_json(&st->workers[i], now_ns));
+    return workers;
+}
+
+static json_t *compute_json(const struct sched_status *st)
+{
+    return json_pack("{s:i, s:i, s:f}", "running", (int)st->running, "tasks", (int)st->inflight,
+                     "backlog_s", (double)st->backlog_ns / (double)CLOCK_NS_PER_S);
+}
+
+static json_t *latencies_json(void)
+{
+    return json_pack("{s:o, s:o, s:o}", "http", latency_json(METRIC_HTTP_DURATION), "queue",
+                     latency_json(METRIC_JOB_QUEUE), "run", latency_json(METRIC_JOB_RUN));
+}
+
 void api_status(struct request *r)
 {
     struct api *api = api_of(r);
     struct sched_status *st = calloc(1, sizeof(*st));
     uint64_t now_ns = clock_now_ns();
-    json_t *workers = json_array();
+    json_t *json;
 
     if (st == NULL) {
         respond_problem(r, PROBLEM_NO_ROOM, NULL, "There is no memory for this. Ask again later.");
         return;
     }
     sched_status(api->sched, st);
-    for (size_t i = 0; i < st->worker_count; i++)
-        (void)json_array_append_new(workers, worker_json(&st->workers[i], now_ns));
-    respond_json(
-        r, 200,
-        json_pack(
-            "{s:s, s:f, s:s, s:i, s:i, s:o, s:o, s:o, s:o, s:{s:i, s:i, s:f}, s:{s:o, s:o, s:o}}",
-            "version", PRONG_VERSION, "uptime",
-            (double)(now_ns - api->started_ns) / (double)CLOCK_NS_PER_S, "state",
-            st->is_draining ? "draining"
-            : st->is_ready  ? "ready"
-                            : "starting",
-            "pid", getpid(), "zygote_pid", st->zygote_pid, "workers", workers, "queue",
-            queue_json(st), "jobs", jobs_status_json(api->store), "sandbox",
-            sandbox_json(&api->config, &st->sandbox), "compute", "running", (int)st->running,
-            "tasks", (int)st->inflight, "backlog_s",
-            (double)st->backlog_ns / (double)CLOCK_NS_PER_S, "latency", "http",
-            latency_json(METRIC_HTTP_DURATION), "queue", latency_json(METRIC_JOB_QUEUE), "run",
-            latency_json(METRIC_JOB_RUN)));
+    json = json_pack("{s:s, s:f, s:s, s:i, s:i}", "version", PRONG_VERSION, "uptime",
+                     (double)(now_ns - api->started_ns) / (double)CLOCK_NS_PER_S, "state",
+                     st->is_draining ? "draining"
+                     : st->is_ready  ? "ready"
+                                     : "starting",
+                     "pid", getpid(), "zygote_pid", st->zygote_pid);
+    (void)json_object_set_new(json, "workers", workers_json(st, now_ns));
+    (void)json_object_set_new(json, "queue", queue_json(st));
+    (void)json_object_set_new(json, "compute", compute_json(st));
+    (void)json_object_set_new(json, "jobs", jobs_status_json(api->store));
+    (void)json_object_set_new(json, "cache", cached_json(api->cache));
+    (void)json_object_set_new(json, "sandbox", sandbox_json(&api->config, &st->sandbox));
+    (void)json_object_set_new(json, "latency", latencies_json());
+    respond_json(r, 200, json);
     free(st);
 }
 
@@ -160,6 +177,7 @@ void api_metrics(struct request *r)
         sched_status(api_of(r)->sched, st); /* which sets the gauges */
     free(st);
     set_store_gauges(api_of(r)->store);
+    cached_set_gauges(api_of(r)->cache);
     buf_init(&b, 16 << 20);
     metrics_render(&b);
     if (buf_failed(&b) < 0) {

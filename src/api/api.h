@@ -7,6 +7,7 @@
 #ifndef API_API_H
 #define API_API_H
 
+#include "cache/cache.h"
 #include "durable/durable.h"
 #include "http/response.h"
 #include "http/server.h"
@@ -25,6 +26,7 @@ struct api_config {
 struct api {
     struct api_config config;
     struct sched *sched;
+    struct cache *cache; /* NULL: nothing is kept, and nothing merged */
     struct kv *kv;
     struct store *store;
     struct durable *durable;

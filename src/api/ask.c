@@ -1,5 +1,6 @@
 #include <errno.h>
 
+#include "api/cached.h"
 #include "api/compute.h"
 #include "base/clock.h"
 #include "base/parse.h"
@@ -241,5 +242,6 @@ bool compute_ask(struct request *r, struct compute *c)
         return false;
     take_raw_input(c);
     buf_release(&c->body);
+    cached_ask(r, c);
     return true;
 }

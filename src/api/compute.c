@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <malloc.h>
 
+#include "api/cached.h"
 #include "api/ending.h"
 #include "api/jobs.h"
 #include "api/receipt.h"
@@ -217,17 +218,23 @@ void compute_answer(struct request *r, struct job *job)
     struct ending ending;
 
     if (job->outcome == JOB_OK) {
-        respond_bytes(r, 200, job->media_type, take_ptr(job->result), job->result_bytes);
+        respond_blob(r, 200, job->media_type, take_ptr(job->result));
+        if (job->missing != NULL)
+            respond_header(r, "Prong-Missing", job->missing);
     } else {
         ending = ending_of_job(job);
         ending_respond(r, &ending);
     }
     receipt_add(r, job->id.text, &job->receipt);
+    cached_tell(r, job);
 }
 
 static void wake(struct job *job)
 {
-    request_unpark(job->owner);
+    struct request *r = job->owner;
+
+    cached_keep(api_of(r)->cache, job);
+    request_unpark(r);
 }
 
 static void answer(struct request *r)
@@ -251,6 +258,8 @@ void api_compute(struct request *r)
         compute_events(r, c);
         return;
     }
+    if (cached_answer(r, c))
+        return;
     c->job->owner = r;
     c->job->done = wake;
     c->job->socket = request_socket(r);

@@ -58,8 +58,8 @@ static void end_with_result(struct listener *l, const struct job *job)
     struct event_result result = {.job = job->id.text,
                                   .receipt = &job->receipt,
                                   .media_type = job->media_type,
-                                  .data = job->result,
-                                  .bytes = job->result_bytes};
+                                  .data = job->result->data,
+                                  .bytes = job->result->bytes};
     struct buf b;
 
     event_result(&b, &result);

@@ -7,10 +7,14 @@ static double to_ms(uint64_t ns)
 
 json_t *receipt_json(const struct job_receipt *rc)
 {
-    return json_pack("{s:f, s:f, s:f, s:i, s:i, s:i, s:i}", "wait_ms", to_ms(rc->wait_ns), "run_ms",
-                     to_ms(rc->run_ns), "cpu_ms", to_ms(rc->cpu_ns), "max_rss_kb",
-                     (int)rc->max_rss_kb, "chunks", (int)rc->chunks, "retries", (int)rc->retries,
-                     "workers", (int)rc->workers);
+    json_t *json = json_pack("{s:f, s:f, s:f, s:i, s:i, s:i, s:i}", "wait_ms", to_ms(rc->wait_ns),
+                             "run_ms", to_ms(rc->run_ns), "cpu_ms", to_ms(rc->cpu_ns), "max_rss_kb",
+                             (int)rc->max_rss_kb, "chunks", (int)rc->chunks, "retries",
+                             (int)rc->retries, "workers", (int)rc->workers);
+
+    if (json != NULL && rc->missing > 0)
+        (void)json_object_set_new(json, "missing", json_integer(rc->missing));
+    return json;
 }
 
 /* Every answer has two such headers, so they are put together without printf. */
@@ -66,6 +70,8 @@ void receipt_add(struct request *r, const char *job, const struct job_receipt *r
     put_number(&receipt, ", chunks=", rc->chunks);
     put_number(&receipt, ", retries=", rc->retries);
     put_number(&receipt, ", workers=", rc->workers);
+    if (rc->missing > 0)
+        put_number(&receipt, ", missing=", rc->missing);
     respond_header(r, "Prong-Job", job);
     respond_header(r, "Server-Timing", timing.text);
     respond_header(r, "Prong-Receipt", receipt.text);

@@ -50,8 +50,8 @@ static void write_end(struct live *l, struct next next)
     if (l->job != NULL)
         end->receipt = l->job->receipt;
     if (next.state == RECORD_SUCCEEDED) {
-        end->result = l->job->result;
-        end->result_bytes = l->job->result_bytes;
+        end->result = l->job->result->data;
+        end->result_bytes = l->job->result->bytes;
         (void)snprintf(end->media_type, sizeof(end->media_type), "%s", l->job->media_type);
     }
     l->tries = 0;

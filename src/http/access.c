@@ -285,11 +285,11 @@ void access_complete(const struct access *access, struct request *r)
     if (origin == NULL)
         return;
     respond_header(r, "Access-Control-Allow-Origin", origin);
-    respond_header(
-        r, "Access-Control-Expose-Headers",
-        "Allow, ETag, Location, Preference-Applied, Prong-Job, Prong-Receipt, RateLimit, "
-        "RateLimit-Policy, Retry-After, Server-Timing, WWW-Authenticate, X-Request-Id, "
-        "traceparent");
+    respond_header(r, "Access-Control-Expose-Headers",
+                   "Age, Allow, ETag, Location, Preference-Applied, Prong-Cache, Prong-Job, "
+                   "Prong-Missing, Prong-Receipt, RateLimit, "
+                   "RateLimit-Policy, Retry-After, Server-Timing, WWW-Authenticate, X-Request-Id, "
+                   "traceparent");
 }
 
 void access_preflight(const struct access *access, struct request *r, const char *methods)

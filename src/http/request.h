@@ -102,6 +102,7 @@ struct request {
     struct id job;                 /* Prong-Job of the answer, for the access log; "" without one */
     struct MHD_Response *response; /* NULL until answered, or when `file` is the answer */
     struct static_file *file;      /* the answer, kept for other requests */
+    struct MHD_Response *kept;     /* … or this one, until it is queued */
     uint64_t answer_bytes;         /* of the body of the answer; UINT64_MAX: not known beforehand */
     uint64_t content_length;       /* UINT64_MAX when chunked or absent */
     uint64_t budgeted_bytes;       /* of its body, counted against all bodies in flight */

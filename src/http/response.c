@@ -7,6 +7,8 @@
 #include "base/log.h"
 #include "http/access.h"
 #include "http/connection.h"
+#include "http/kept.h"
+#include "http/seat.h"
 #include "http/serve.h"
 
 enum { HEADER_BYTES_MAX = 1024 };
@@ -46,7 +48,7 @@ static void answer(struct request *r, unsigned status, struct MHD_Response *resp
 
 bool request_is_answered(const struct request *r)
 {
-    return r->response != NULL || r->file != NULL || r->queued;
+    return r->response != NULL || r->file != NULL || r->kept != NULL || r->queued;
 }
 
 void respond_bytes(struct request *r, unsigned status, const char *media_type, void *take_data,
@@ -96,6 +98,18 @@ void respond_borrowed(struct request *r, unsigned status, const char *media_type
         release(arg);
     r->answer_bytes = bytes;
     answer(r, status, response, media_type);
+}
+
+static void drop_blob(void *arg)
+{
+    (void)blob_drop(arg);
+}
+
+void respond_blob(struct request *r, unsigned status, const char *media_type,
+                  struct blob *take_blob)
+{
+    respond_borrowed(r, status, media_type, take_blob->data, take_blob->bytes, drop_blob,
+                     take_blob);
 }
 
 void respond_fd(struct request *r, unsigned status, const char *media_type, int take_fd,
@@ -230,14 +244,11 @@ static bool is_inert(const char *media_type)
     return false;
 }
 
-void response_complete(struct request *r, bool closing)
+/* What depends on the answer, and on where the request comes from. */
+static void complete_for_all(struct request *r)
 {
     const char *media_type = MHD_get_response_header(r->response, "Content-Type");
 
-    connection_identify(r);
-    respond_header(r, "X-Request-Id", r->id.text);
-    if (r->trace[0] != '\0')
-        respond_header(r, "traceparent", r->trace);
     access_complete(r->server->access, r);
     /* Files bring their own. */
     if (media_type != NULL &&
@@ -248,6 +259,55 @@ void response_complete(struct request *r, bool closing)
             respond_default(r, "Content-Security-Policy", "default-src 'none'; sandbox");
     }
     respond_default(r, "Cache-Control", "no-store");
+}
+
+void response_complete(struct request *r, bool closing)
+{
+    connection_identify(r);
+    respond_header(r, "X-Request-Id", r->id.text);
+    if (r->trace[0] != '\0')
+        respond_header(r, "traceparent", r->trace);
+    complete_for_all(r);
     if (closing)
         respond_header(r, "Connection", "close");
+}
+
+/* ---- answers that are kept ready ---- */
+
+/* Whether its answer has no more headers of its own than those of every request. */
+static bool is_plain(const struct request *r)
+{
+    return r->headers.values[HEADER_ORIGIN] == NULL && r->trace[0] == '\0' && r->quota.limit == 0 &&
+           !r->must_close && !atomic_load_explicit(&r->server->draining, memory_order_relaxed) &&
+           !atomic_load_explicit(&r->server->leaving, memory_order_relaxed);
+}
+
+static void add_headers(struct request *r, const struct response_header *headers)
+{
+    for (; headers->name != NULL; headers++)
+        respond_header(r, headers->name, headers->value);
+}
+
+void respond_again(struct request *r, const char *media_type, struct blob *take_blob,
+                   const struct response_header *fixed, const struct response_header *varying)
+{
+    size_t bytes = take_blob->bytes;
+    bool is_kept = bytes <= KEPT_BYTES_MAX && is_plain(r) && seat_kept() != NULL;
+
+    CHECK(!request_is_answered(r));
+    r->kept = is_kept ? kept_find(seat_kept(), r, take_blob, varying) : NULL;
+    if (r->kept != NULL) {
+        (void)blob_drop(take_blob);
+    } else {
+        respond_blob(r, 200, media_type, take_blob);
+        add_headers(r, fixed);
+        if (!is_kept || r->response == NULL) {
+            add_headers(r, varying);
+            return;
+        }
+        complete_for_all(r);
+        r->kept = kept_add(seat_kept(), r, take_blob, take_ptr(r->response), varying);
+    }
+    r->status = 200;
+    r->answer_bytes = bytes;
 }

@@ -7,6 +7,7 @@
 
 #include <jansson.h>
 
+#include "base/blob.h"
 #include "http/request.h"
 
 /* Every error of ours has a name, which is the fragment of its type: "/docs#queue-full". */
@@ -28,6 +29,21 @@ void respond_empty(struct request *r, unsigned status);
 /* `data` is malloc'd and taken, also when this fails (the request is then answered 500). */
 void respond_bytes(struct request *r, unsigned status, const char *media_type, void *take_data,
                    size_t bytes);
+
+/* `take_blob`: the caller's hold is taken, also when this fails. */
+void respond_blob(struct request *r, unsigned status, const char *media_type,
+                  struct blob *take_blob);
+
+/* A header without the bytes of a client; a list of them ends with one without a name. */
+struct response_header {
+    const char *name, *value;
+};
+
+/* 200, with bytes that are asked for again and again: the thread keeps the answer ready if it is small (http/kept.h).
+ * `fixed` are headers that this blob always has, which stay; `varying` those that have another value each time, of the
+ * same names. `take_blob` is taken, also when this fails. No other header may be added. */
+void respond_again(struct request *r, const char *media_type, struct blob *take_blob,
+                   const struct response_header *fixed, const struct response_header *varying);
 
 /* An answer whose bytes live elsewhere until `release(arg)` is called, on any thread. */
 void respond_borrowed(struct request *r, unsigned status, const char *media_type, const void *data,

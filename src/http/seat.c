@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "http/kept.h"
 #include "http/serve.h"
 #include "state/metrics.h"
 #include "thread/thread.h"
@@ -16,6 +17,7 @@ struct seat {
     struct request *spare;
     size_t spares;
     struct static_cache *cache;
+    struct kept_table *kept;
     struct seat *next;
 };
 
@@ -76,6 +78,13 @@ struct static_cache *seat_cache(void)
     return seat->cache;
 }
 
+struct kept_table *seat_kept(void)
+{
+    if (seat->kept == NULL)
+        seat->kept = kept_table_new();
+    return seat->kept;
+}
+
 void seat_enter_flight(void)
 {
     size_t n = atomic_load_explicit(&seat->in_flight, memory_order_relaxed);
@@ -133,6 +142,7 @@ void seats_free(struct seat *first)
             free(r);
         }
         (void)static_cache_free(gone->cache);
+        (void)kept_table_free(gone->kept);
         free(gone);
     }
 }

@@ -1,6 +1,6 @@
 /*
  * F3, http's own. What one pool thread keeps for itself, so that answering needs no lock: its spare requests,
- * its files, its count of requests in flight. All but the three functions at the end are called on the pool
+ * its files, its answers that are given again, its count of requests in flight. All but the three functions at the end are called on the pool
  * thread.
  */
 #ifndef HTTP_SEAT_H
@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct kept_table;
 struct request;
 struct seat;
 struct server;
@@ -21,6 +22,9 @@ void seat_request_give(struct request *r);
 
 /* NULL without www, or without memory. */
 struct static_cache *seat_cache(void);
+
+/* Made when first asked for; NULL without memory. */
+struct kept_table *seat_kept(void);
 
 /* Around each request that server_wait_idle waits for. */
 void seat_enter_flight(void);

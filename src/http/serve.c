@@ -326,9 +326,11 @@ static void admit(struct request *r)
 }
 
 /* The answer may be gone when the line is written. */
-static void note_job(struct request *r)
+static void note_job(struct request *r, struct MHD_Response *response)
 {
-    const char *job = MHD_get_response_header(r->response, "Prong-Job");
+    const char *job = r->server->config.access_log == NULL
+                          ? NULL
+                          : MHD_get_response_header(response, "Prong-Job");
 
     if (job != NULL)
         (void)snprintf(r->job.text, sizeof(r->job.text), "%s", job);
@@ -351,6 +353,9 @@ static enum MHD_Result deliver(struct request *r)
         connection_make_room(r->peer, r->server);
     if (r->file != NULL) {
         rc = MHD_queue_response(r->connection, r->status, static_file_response(r->file, r->status));
+    } else if (r->kept != NULL) {
+        note_job(r, r->kept);
+        rc = MHD_queue_response(r->connection, r->status, take_ptr(r->kept));
     } else if (r->response == NULL) {
         r->status = 500;
         rc = MHD_queue_response(r->connection, r->status, r->server->failure);
@@ -358,8 +363,7 @@ static enum MHD_Result deliver(struct request *r)
         if (r->quota.limit > 0)
             tell_quota(r);
         response_complete(r, closing);
-        if (r->server->config.access_log != NULL)
-            note_job(r);
+        note_job(r, r->response);
         rc = MHD_queue_response(r->connection, r->status, r->response);
         MHD_destroy_response(r->response);
         r->response = NULL;

@@ -42,6 +42,7 @@ static int update(struct kernel *k, const struct description *about, int index)
     if (strcmp(k->about->version, about->version) != 0 ||
         strcmp(k->about->broken, about->broken) != 0)
         return -EEXIST;
+    atomic_fetch_add(&k->edition, 1);
     atomic_store(&k->index, index);
     return 0;
 }

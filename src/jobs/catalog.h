@@ -21,6 +21,7 @@ struct kernel {
     struct description *about; /* owned */
     unsigned place;            /* in the catalog, for tables beside it */
     _Atomic int index;         /* in TASK frames; -1 while the workers do not have it */
+    _Atomic uint64_t edition;  /* changes whenever it is loaded anew */
 };
 
 struct catalog_refusal {
@@ -52,6 +53,12 @@ int catalog_refuse(struct catalog *c, const char *file, const char *reason);
 void catalog_tell_refusals(struct catalog *c,
                            void (*tell)(void *arg, const char *file, const char *reason),
                            void *arg);
+
+/* What came of one edition says nothing about the next: the file may be another. */
+static inline uint64_t kernel_edition(const struct kernel *k)
+{
+    return atomic_load(&k->edition);
+}
 
 /* NULL when there is none of this name. */
 struct kernel *catalog_find(const struct catalog *c, const char *name);

@@ -14,7 +14,8 @@ struct job *job_new(const struct kernel *kernel, struct id id)
     if (job == NULL)
         return NULL;
     memset(job, 0, offsetof(struct job, media_type));
-    job->media_type[0] = job->text[0] = '\0';
+    job->media_type[0] = '\0';
+    job->text = "";
     job->id = id;
     job->kernel = kernel;
     job->socket = -1;
@@ -32,6 +33,23 @@ void job_take_params(struct job *job, struct params *params)
     }
 }
 
+const struct key *job_key(const struct job *job)
+{
+    return job->shared == NULL ? job->key : job->shared->key;
+}
+
+static void let_go(struct job_shared *shared)
+{
+    if (shared == NULL || atomic_fetch_sub(&shared->holds, 1) > 1)
+        return;
+    free(shared->params);
+    free(shared->input_owned);
+    free(shared->key);
+    free(shared->text);
+    free(shared->missing);
+    free(shared);
+}
+
 struct job *job_free(struct job *job)
 {
     if (job == NULL)
@@ -39,8 +57,9 @@ struct job *job_free(struct job *job)
     CHECK(job->slab == NULL);
     free(job->params);
     free(job->input_owned);
-    free(job->result);
-    free(job->run_memory);
+    (void)blob_drop(job->result);
+    free(job->key);
+    let_go(job->shared);
     free(job);
     return NULL;
 }

@@ -3,19 +3,26 @@
  *
  * The submitter fills in the first half and owns the job; the scheduler writes the second half and then calls
  * `done` once, on any thread, after which it never touches the job again. May use base and the catalog.
+ *
+ * Jobs with equal keys may be run as one: all of them get its answer, or its failure, but each ends for itself when its
+ * own client leaves or its own time is up.
  */
 #ifndef JOBS_JOB_H
 #define JOBS_JOB_H
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
+#include "base/blob.h"
+#include "base/heap.h"
 #include "base/id.h"
 #include "jobs/catalog.h"
 #include "jobs/params.h"
 
-struct slab;
+struct key;
 struct run;
+struct slab;
 
 enum job_outcome {
     JOB_PENDING,
@@ -49,6 +56,16 @@ struct job_receipt {
     uint32_t chunks;     /* ranges mapped, or 1 */
     uint32_t retries;    /* tasks run again */
     uint32_t workers;    /* different workers that answered */
+    uint32_t missing;    /* chunks that the answer lacks */
+};
+
+/* What was asked, once it is accepted, and the run itself: kept until the last of its jobs is freed, by that job's
+ * thread. */
+struct job_shared {
+    _Atomic unsigned holds; /* one for each job */
+    void *params, *input_owned;
+    struct key *key;
+    char *text, *missing; /* malloc'd, or NULL */
 };
 
 struct job {
@@ -72,25 +89,37 @@ struct job {
     void (*part)(struct job *job, const void *data, size_t bytes);
     /* `done` of `total` units are through; may be NULL. */
     void (*progress)(struct job *job, uint64_t done, uint64_t total);
-    void *owner;        /* the submitter's */
-    bool counts_deaths; /* the submitter does, so it is not refused for what its input did before */
+    void *owner; /* the submitter's */
+    bool
+        counts_deaths; /* the submitter does, so it is not refused for what its input did before, and
+                           must not lack anything */
+    struct key *key;   /* malloc'd, owned; NULL: it is run alone, whatever others ask */
+    bool is_fresh;     /* despite its key it begins anew; others may still join it */
 
     enum job_outcome outcome;
     enum job_refusal refusal;
     uint64_t retry_after_s; /* refused: when to come again */
     int wait_status;        /* JOB_DIED, as wait4 gives it */
     bool was_oom;           /* JOB_DIED by the kernel's out-of-memory killer */
-    void *result;           /* JOB_OK: malloc'd, the job's until taken */
-    size_t result_bytes;
+    struct blob *result;    /* JOB_OK: one hold is the job's until taken */
+    const char *missing;    /* JOB_OK: units that it lacks, "100-199, 400-499"; NULL: none */
+    const char *text;       /* JOB_FAILED, some refusals: one sentence; else "" */
     struct job_receipt receipt;
+    bool was_merged; /* it joined one that was there already */
 
-    struct run *run;  /* the scheduler's, until the end */
-    void *run_memory; /* what that was kept in; freed with the job, by the thread that made both */
+    /* The scheduler's own. */
+    struct run *run; /* until the end */
+    struct job_shared *shared;
+    TAILQ_ENTRY(job) in_run;    /* the jobs of a run */
+    TAILQ_ENTRY(job) unwatched; /* those whose client is not watched yet */
+    bool is_unwatched;
+    unsigned watch;               /* its place in sched/watch.h */
+    struct heap_node deadline;    /* in the order of deadline_ns */
+    STAILQ_ENTRY(job) told_after; /* ended, and done is to be called */
 
     /* Not cleared by job_new but for their first byte. */
     char trace_id[33]; /* of its client's trace, for log lines; the submitter's to set */
     char media_type[128];
-    char text[1025]; /* JOB_FAILED, some refusals: one sentence */
 };
 
 /* The rest zero. NULL when out of memory. */
@@ -98,6 +127,9 @@ struct job *job_new(const struct kernel *kernel, struct id id);
 
 /* Moves what params_encode has made into the job. job->params is NULL when there was no memory. */
 void job_take_params(struct job *job, struct params *params);
+
+/* Its key, before and after it was submitted; NULL when it has none. */
+const struct key *job_key(const struct job *job);
 
 /* Frees what it owns, except the slab's hold, which the caller lets go first. */
 struct job *job_free(struct job *job);

@@ -7,6 +7,8 @@
 #include "ipc/wire.h"
 #include "jobs/json.h"
 
+enum { DIGITS_MAX = 15 }; /* below 2^53 whatever they are */
+
 void params_init(struct params *p)
 {
     *p = (struct params) {0};
@@ -368,11 +370,28 @@ static json_t *read_any(const char *text)
     return value;
 }
 
+/* What most integers look like: JSON needs no parser for them. False for others, which may be integers too. */
+static bool read_digits(const char *text, int64_t *ret)
+{
+    size_t n = strspn(text, "0123456789");
+    int64_t value = 0;
+
+    if (n == 0 || n > DIGITS_MAX || text[n] != '\0' || (text[0] == '0' && n > 1))
+        return false;
+    for (size_t i = 0; i < n; i++)
+        value = value * 10 + (text[i] - '0');
+    *ret = value;
+    return true;
+}
+
 static json_t *read_as(const struct description_param *p, const char *value)
 {
     struct json_problem ignored;
+    int64_t integer;
     double real;
 
+    if (read_digits(value, &integer) && (p->type == PRONG_INT || p->type == PRONG_REAL))
+        return json_integer(integer);
     if (p->type == PRONG_TEXT || p->type == PRONG_CHOICE)
         return json_string(value);
     if (p->type == PRONG_VALUES)

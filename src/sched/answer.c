@@ -4,7 +4,7 @@
 
 static void add_to_receipt(struct run *run, const struct pool_event *event)
 {
-    struct job_receipt *receipt = &run->job->receipt;
+    struct job_receipt *receipt = &run->receipt;
 
     receipt->cpu_ns += event->answer.cpu_ns;
     receipt->max_rss_kb = MAX(receipt->max_rss_kb, event->answer.max_rss_kb);
@@ -12,23 +12,24 @@ static void add_to_receipt(struct run *run, const struct pool_event *event)
 }
 
 /* What the kernel said in the answer, or in a part when the parts are the answer. */
-static void set_media_type(struct job *job, const char *media_type)
+static void set_media_type(struct run *run, const char *media_type)
 {
     if (*media_type != '\0')
-        (void)snprintf(job->media_type, sizeof(job->media_type), "%s", media_type);
+        (void)snprintf(run->media_type, sizeof(run->media_type), "%s", media_type);
 }
 
 static void succeed(struct sched *s, struct run *run, void *take_data, size_t bytes,
                     const char *media_type)
 {
-    struct job *job = run->job;
-
-    job->result = take_data;
-    job->result_bytes = bytes;
-    set_media_type(job, media_type);
-    if (*job->media_type == '\0')
-        set_media_type(job, run->kernel->about->media_type);
-    job->receipt.chunks = MAX(job->receipt.chunks, 1U);
+    run->result = blob_new(take_data, bytes);
+    if (run->result == NULL || partial_note(run) < 0) {
+        run_fail(s, run, "The server has no memory left for the result.");
+        return;
+    }
+    set_media_type(run, media_type);
+    if (*run->media_type == '\0')
+        set_media_type(run, run->kernel->about->media_type);
+    run->receipt.chunks = MAX(run->receipt.chunks, 1U);
     run_end(s, run, JOB_OK);
 }
 
@@ -86,7 +87,7 @@ static void planned(struct sched *s, struct run *run, const struct proto_answer 
         .has_combine = about->has_combine,
         .is_associative = (about->flags & PRONG_ASSOCIATIVE) != 0,
         .workers = MAX(s->live[POOL_ORDINARY], 1U),
-        .chunks_wanted = run->job->chunks_wanted,
+        .chunks_wanted = run->chunks_wanted,
     };
     double unit_cost = a->unit_cost > 0 ? a->unit_cost : 1.0;
     double known = record_of(s, run->kernel)->cost.ns_per_cost;
@@ -112,8 +113,8 @@ static void planned(struct sched *s, struct run *run, const struct proto_answer 
 
 static void tell_progress(struct sched *s, struct run *run)
 {
-    if (run->job->progress != NULL)
-        run_news(s, run->job,
+    if (run->wants_progress)
+        run_news(s, TAILQ_FIRST(&run->jobs),
                  (struct news) {.kind = NEWS_PROGRESS,
                                 .done = run->plan.units_done,
                                 .total = run->plan.units});
@@ -141,7 +142,7 @@ static void mapped(struct sched *s, struct run *run, const struct task *t, struc
         return;
     }
     if (part != NULL) {
-        set_media_type(run->job, event->media_type);
+        set_media_type(run, event->media_type);
         cost_add_units(&record_of(s, run->kernel)->cost, done, run->plan.unit_cost,
                        event->answer.run_ns);
         plan_add_mapped(&run->plan, part, event->answer.run_ns);
@@ -206,8 +207,8 @@ static void result(struct sched *s, struct run *run, const struct task *t, struc
 
 static void emitted(struct sched *s, struct run *run, struct pool_event *event)
 {
-    if (run->job->part != NULL && event->data != NULL)
-        run_news(s, run->job,
+    if (run->wants_parts && event->data != NULL)
+        run_news(s, TAILQ_FIRST(&run->jobs),
                  (struct news) {
                      .kind = NEWS_PART, .data = take_ptr(event->data), .bytes = event->bytes});
 }
@@ -226,6 +227,19 @@ static bool makes_sense(const struct task *t, const struct proto_answer *a)
     if (a->kind == PROTO_ANSWER_PLANNED)
         return t->op == PROTO_OP_START && t->kernel->about->has_plan;
     return true;
+}
+
+/* A worker saw that its task was too late. That is the end, unless somebody with more time has joined since it was sent. */
+static void stopped(struct sched *s, struct run *run, const struct task *t)
+{
+    uint64_t now_ns = clock_now_ns();
+
+    if (now_ns >= run->deadline_ns)
+        run_end(s, run, JOB_DEADLINE);
+    else if (now_ns >= t->deadline_ns)
+        death_retry(s, run, t);
+    else
+        run_end(s, run, JOB_CANCELLED);
 }
 
 static void answered(struct sched *s, struct pool_event *event)
@@ -251,12 +265,12 @@ static void answered(struct sched *s, struct pool_event *event)
         return;
     add_to_receipt(run, event);
     run_spend(s, run, event->answer.run_ns);
-    queue_charge(s->queue, (enum queue_class)run->job->priority, run->job->client,
+    queue_charge(s->queue, run->class, run->client,
                  (int64_t)event->answer.run_ns - (int64_t)ended.predicted_ns);
     if (event->answer.kind == PROTO_ANSWER_FAILED)
         run_fail(s, run, "%s", event->data == NULL ? "" : (const char *)event->data);
     else if (event->answer.kind == PROTO_ANSWER_CANCELLED)
-        run_end(s, run, clock_now_ns() >= run->job->deadline_ns ? JOB_DEADLINE : JOB_CANCELLED);
+        stopped(s, run, &ended);
     else
         result(s, run, &ended, event);
 }

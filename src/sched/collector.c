@@ -7,33 +7,28 @@
 
 enum { EVENTS_MAX = 64, WATCH_AFTER_MS = 50, SLAB_IDLE_S = 60, NEWS_PER_TURN = 1024 };
 
-static void fire(struct sched *s, struct timer *timer, uint64_t now_ns)
-{
-    heap_remove(&s->timers, &timer->node);
-    if (timer->kind == TIMER_DEADLINE)
-        run_end(s, CONTAINER_OF(timer, struct run, deadline), JOB_DEADLINE);
-    else
-        task_timer(s, CONTAINER_OF(timer, struct task, timer), now_ns);
-}
-
 static void fire_timers(struct sched *s, uint64_t now_ns)
 {
     struct heap_node *top;
 
-    while ((top = heap_top(&s->timers)) != NULL && top->key <= now_ns)
-        fire(s, CONTAINER_OF(top, struct timer, node), now_ns);
+    while ((top = heap_top(&s->deadlines)) != NULL && top->key <= now_ns)
+        run_leave(s, CONTAINER_OF(top, struct job, deadline), JOB_DEADLINE);
+    while ((top = heap_top(&s->timers)) != NULL && top->key <= now_ns) {
+        heap_remove(&s->timers, top);
+        task_timer(s, CONTAINER_OF(top, struct task, timer), now_ns);
+    }
 }
 
 /* Only requests that take a while are watched, so that the short ones do not pay for it. */
 static void watch_clients(struct sched *s, uint64_t now_ns)
 {
-    struct run *run;
+    struct job *job;
 
-    while ((run = TAILQ_FIRST(&s->unwatched)) != NULL &&
-           run->job->accepted_ns + WATCH_AFTER_MS * CLOCK_NS_PER_MS <= now_ns) {
-        TAILQ_REMOVE(&s->unwatched, run, unwatched);
-        run->is_unwatched = false;
-        if (watch_add(&s->watch, run, &run->watch, run->job->socket) < 0)
+    while ((job = TAILQ_FIRST(&s->unwatched)) != NULL &&
+           job->accepted_ns + WATCH_AFTER_MS * CLOCK_NS_PER_MS <= now_ns) {
+        TAILQ_REMOVE(&s->unwatched, job, unwatched);
+        job->is_unwatched = false;
+        if (watch_add(&s->watch, job) < 0)
             log_warning("cannot watch a client, ignoring: its work would go on if it left");
     }
 }
@@ -62,8 +57,8 @@ static void tell_progress(struct sched *s)
 
     TAILQ_FOREACH (run, &s->runs, link) {
         struct news news = {.kind = NEWS_PROGRESS};
-        if (run->job->progress != NULL && run_progress(s, run, &news.done, &news.total))
-            run_news(s, run->job, news);
+        if (run->wants_progress && run_progress(s, run, &news.done, &news.total))
+            run_news(s, TAILQ_FIRST(&run->jobs), news);
     }
 }
 
@@ -81,11 +76,13 @@ static void tick(struct sched *s, uint64_t now_ns)
 
 static uint64_t next_wake(struct sched *s, uint64_t now_ns)
 {
-    const struct heap_node *top = heap_top(&s->timers);
+    const struct heap_node *timer = heap_top(&s->timers), *deadline = heap_top(&s->deadlines);
     uint64_t wake = pool_wake_ns(s->pool);
 
-    if (top != NULL)
-        wake = MIN(wake, top->key);
+    if (timer != NULL)
+        wake = MIN(wake, timer->key);
+    if (deadline != NULL)
+        wake = MIN(wake, deadline->key);
     if (s->run_count > 0 || s->inflight > 0)
         s->linger_ns = now_ns + SCHED_LINGER_MS * CLOCK_NS_PER_MS;
     if (now_ns < s->linger_ns)
@@ -95,12 +92,12 @@ static uint64_t next_wake(struct sched *s, uint64_t now_ns)
 
 static void gone(struct sched *s, uint64_t tag)
 {
-    struct run *run = watch_find(&s->watch, tag);
+    struct job *job = watch_find(&s->watch, tag);
 
-    if (run == NULL)
+    if (job == NULL)
         return;
     metrics_add(METRIC_HANGUPS, 0, 1);
-    run_end(s, run, JOB_CANCELLED);
+    run_leave(s, job, JOB_CANCELLED);
 }
 
 static void count_workers(struct sched *s)
@@ -130,7 +127,8 @@ static void settle(struct sched *s)
 
 /* One turn of the loop under the lock; what is to be sent and told afterwards is returned. */
 static void turn(struct sched *s, const struct epoll_event *events, int count,
-                 struct pool_outbox *ret_outbox, struct news_list *ret_news)
+                 struct pool_outbox *ret_outbox, struct news_list *ret_news,
+                 struct ended_list *ret_ended)
 {
     uint64_t now_ns;
 
@@ -150,6 +148,7 @@ static void turn(struct sched *s, const struct epoll_event *events, int count,
     dispatch_all(s, ret_outbox);
     s->wake_ns = next_wake(s, now_ns);
     STAILQ_CONCAT(ret_news, &s->news);
+    STAILQ_CONCAT(ret_ended, &s->ended);
 }
 
 static void tell(struct news *news)
@@ -157,9 +156,6 @@ static void tell(struct news *news)
     struct job *job = news->job;
 
     switch (news->kind) {
-    case NEWS_DONE:
-        job->done(job); /* which may free the job, its run, and this news in it */
-        return;
     case NEWS_PART:
         job->part(job, news->data, news->bytes);
         free(news->data);
@@ -171,13 +167,18 @@ static void tell(struct news *news)
     free(news);
 }
 
-static void tell_all(struct news_list *list)
+static void tell_all(struct news_list *list, struct ended_list *ended)
 {
     struct news *news;
+    struct job *job;
 
     while ((news = STAILQ_FIRST(list)) != NULL) {
         STAILQ_REMOVE_HEAD(list, link);
         tell(news);
+    }
+    while ((job = STAILQ_FIRST(ended)) != NULL) {
+        STAILQ_REMOVE_HEAD(ended, told_after);
+        job->done(job); /* which may free it, and the run with the last one */
     }
 }
 
@@ -202,6 +203,7 @@ void *collector_run(void *arg)
     thread_be_prompt();
     while (!is_over) {
         struct news_list news = STAILQ_HEAD_INITIALIZER(news);
+        struct ended_list ended = STAILQ_HEAD_INITIALIZER(ended);
         uint64_t wake_ns;
         int n;
         lock_take(&s->lock);
@@ -211,9 +213,9 @@ void *collector_run(void *arg)
         n = epoll_wait(s->epoll_fd, events, EVENTS_MAX,
                        is_over ? 0 : clock_poll_ms(clock_now_ns(), wake_ns));
         receive(s, events, MAX(n, 0));
-        turn(s, events, MAX(n, 0), &s->outbox, &news);
+        turn(s, events, MAX(n, 0), &s->outbox, &news, &ended);
         dispatch_flush(s, &s->outbox);
-        tell_all(&news);
+        tell_all(&news, &ended);
         pool_batch_clear(&s->batch);
     }
     return NULL;

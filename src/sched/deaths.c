@@ -23,16 +23,17 @@ static bool may_retry(struct sched *s, struct run *run, const struct task *t)
     if ((run->kernel->about->flags & PRONG_IDEMPOTENT) == 0 || run->crash_count == CRASHES_KEPT ||
         crashes_before(run, t) >= s->config.retry.chunk_retries)
         return false;
-    run->crashes[run->crash_count].op = t->op;
-    run->crashes[run->crash_count].lo = t->lo;
-    run->crashes[run->crash_count].hi = t->hi;
-    run->crash_count++;
+    if (run->crashes == NULL)
+        run->crashes = malloc(CRASHES_KEPT * sizeof(run->crashes[0]));
+    if (run->crashes == NULL)
+        return false;
+    run->crashes[run->crash_count++] = (struct crash) {.op = t->op, .lo = t->lo, .hi = t->hi};
     return true;
 }
 
-static void retry(struct sched *s, struct run *run, const struct task *t)
+void death_retry(struct sched *s, struct run *run, const struct task *t)
 {
-    run->job->receipt.retries++;
+    run->receipt.retries++;
     metrics_add(METRIC_TASK_RETRIES, 0, 1);
     if (t->op == PROTO_OP_START)
         run->state = RUN_NEW;
@@ -63,8 +64,8 @@ static void remember(struct sched *s, struct run *run, const struct kernel *kern
     if (run == NULL || s->config.retry.poison_deaths == 0)
         return;
     if (run->fingerprint == 0)
-        run->fingerprint = run_fingerprint(s, run->job);
-    log_about(run->job);
+        run->fingerprint = run_fingerprint_again(s, run);
+    log_about(TAILQ_FIRST(&run->jobs));
     if (retry_poison_add(&s->poison, &s->config.retry, run->fingerprint, now_ns))
         log_warning("an input of kernel %s has killed %u workers and is refused from now on",
                     kernel->about->name, s->config.retry.poison_deaths);
@@ -83,10 +84,12 @@ void death_of_task(struct sched *s, struct task *t, int status, bool counts)
     if (run == NULL)
         return;
     if (may_retry(s, run, &ended)) {
-        retry(s, run, &ended);
+        death_retry(s, run, &ended);
         return;
     }
-    run->job->wait_status = status;
+    if (partial_go_on(s, run, &ended))
+        return;
+    run->wait_status = status;
     run_end(s, run, JOB_DIED);
 }
 
@@ -139,7 +142,7 @@ static void log_death(const struct pool_event *event, const struct task *t)
 {
     int status = event->exited.status;
     const char *kernel = t == NULL ? "no kernel" : t->kernel->about->name;
-    const struct job *about = t == NULL || t->run == NULL ? NULL : t->run->job;
+    const struct job *about = t == NULL || t->run == NULL ? NULL : TAILQ_FIRST(&t->run->jobs);
     const char *job = about == NULL ? "none" : about->id.text;
 
     log_about(about);
@@ -161,7 +164,7 @@ static void settle_death(struct sched *s, struct task *t, const struct pool_even
     int status = event->exited.status;
 
     if (t->run != NULL && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && !event->was_killed)
-        t->run->job->was_oom = death_by_oom(s);
+        t->run->was_oom = death_by_oom(s);
     death_of_task(s, t, status, !event->was_killed);
 }
 

@@ -11,7 +11,7 @@ enum {
 
 static bool has_map_to_send(const struct sched *s, const struct run *run)
 {
-    return run->plan.gap_count > 0 && run->out < 2 * MAX(s->live[POOL_ORDINARY], 1U);
+    return run->plan.gaps.count > 0 && run->out < 2 * MAX(s->live[POOL_ORDINARY], 1U);
 }
 
 static bool has_something_to_send(const struct sched *s, const struct run *run)
@@ -56,8 +56,8 @@ void dispatch_queue(struct sched *s, struct run *run)
 {
     if (run->is_queued || !has_something_to_send(s, run))
         return;
-    if (queue_push(s->queue, &run->entry, (enum queue_class)run->job->priority, run->job->client,
-                   predict(s, run), may_go_express(s, run)) < 0) {
+    if (queue_push(s->queue, &run->entry, run->class, run->client, predict(s, run),
+                   may_go_express(s, run)) < 0) {
         run_fail(s, run, "The server has no memory left to queue this.");
         return;
     }
@@ -74,7 +74,7 @@ static void order_start(struct sched *s, struct run *run, struct pool_task *orde
     order->split_ns = s->out[POOL_ORDINARY] < s->live[POOL_ORDINARY]
                           ? SCHED_SPLIT_IDLE_US * CLOCK_NS_PER_US
                           : SCHED_SPLIT_BUSY_US * CLOCK_NS_PER_US;
-    if (run->job->chunks_wanted == 0)
+    if (run->chunks_wanted == 0)
         order->ns_per_cost = cost->ns_per_cost;
 }
 
@@ -93,14 +93,14 @@ static int order_parts(struct pool_task *order, const struct plan_part *first, s
 
 static int order_map(struct run *run, struct task *t, struct pool_task *order)
 {
-    struct plan_range range;
+    struct range range;
 
     if (!plan_next(&run->plan, &range))
         return -ENODATA;
     order->op = PROTO_OP_MAP;
     order->lo = t->lo = range.lo;
     order->hi = t->hi = range.hi;
-    run->job->receipt.chunks++;
+    run->receipt.chunks++;
     return 0;
 }
 
@@ -116,20 +116,21 @@ static int order_combine(struct run *run, struct task *t, struct pool_task *orde
 
 static int make_order(struct sched *s, struct run *run, struct task *t, struct pool_task *order)
 {
-    const struct job *job = run->job;
+    const struct job *first = TAILQ_FIRST(&run->jobs);
 
+    t->deadline_ns = run->deadline_ns;
     *order = (struct pool_task) {
         .task = t->id,
         .inflight = (unsigned)(t->id & 0xff),
         .kernel = atomic_load(&run->kernel->index),
-        .deadline_ns = job->deadline_ns,
-        .wants_parts = job->part != NULL,
-        .input_kind = job->input_kind,
-        .job = &job->id,
-        .trace_id = job->trace_id,
-        .input = {.data = job->input, .bytes = job->input_bytes},
-        .params = {.data = job->params, .bytes = job->params_bytes},
-        .input_slab = job->slab,
+        .deadline_ns = run->deadline_ns,
+        .wants_parts = run->wants_parts,
+        .input_kind = run->input_kind,
+        .job = &first->id,
+        .trace_id = first->trace_id,
+        .input = {.data = run->input, .bytes = run->input_bytes},
+        .params = {.data = run->shared.params, .bytes = run->params_bytes},
+        .input_slab = run->slab,
     };
     if (run->state == RUN_NEW) {
         order_start(s, run, order);
@@ -147,15 +148,14 @@ static int make_order(struct sched *s, struct run *run, struct task *t, struct p
 /* The task could not be sent: the run is as if it had never tried. */
 static void take_back(struct sched *s, struct run *run, struct task *t, enum proto_op op)
 {
-    queue_charge(s->queue, (enum queue_class)run->job->priority, run->job->client,
-                 -(int64_t)t->predicted_ns);
+    queue_charge(s->queue, run->class, run->client, -(int64_t)t->predicted_ns);
     if (op == PROTO_OP_MAP && plan_give_back(&run->plan, t->lo, t->hi) < 0) {
         task_end(s, t);
         run_fail(s, run, "The server has no memory left to go on with this.");
         return;
     }
     if (op == PROTO_OP_MAP)
-        run->job->receipt.chunks--;
+        run->receipt.chunks--;
     if (op == PROTO_OP_COMBINE) {
         run->combine_first = t->first;
         run->combine_count = t->count;
@@ -296,7 +296,7 @@ void dispatch_shorten(struct sched *s, uint64_t now_ns)
     for (unsigned i = 0; i < PROTO_INFLIGHT_MAX; i++) {
         struct task *t = &s->tasks[i];
         if (t->id == 0 || t->run == NULL || t->op != PROTO_OP_MAP || t->asked_to_yield ||
-            t->run->job->chunks_wanted > 0 ||
+            t->run->chunks_wanted > 0 ||
             now_ns - t->sent_ns < LONG_CHUNKS * (uint64_t)PLAN_CHUNK_NS)
             continue;
         t->asked_to_yield = true;
@@ -334,7 +334,7 @@ static void unsend(struct sched *s, const struct pool_outgoing *out)
     if (t->op == PROTO_OP_START)
         run->state = RUN_NEW;
     take_back(s, run, t, t->op);
-    if (run->job->run == run)
+    if (!run->has_ended)
         dispatch_queue(s, run);
 }
 

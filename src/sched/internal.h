@@ -2,7 +2,9 @@
  * The inside of the scheduler, shared by its files and nobody else. All of it is under s->lock unless said
  * otherwise.
  *
- * A run is an accepted job until it ends. A task is something that was sent to the workers and not yet
+ * A run is an accepted job until it ends, or several that are equal (merge.c): what was asked moves from the first of them
+ * into it, and the tasks are sent in its name. A job that its client leaves, or whose time is up, leaves the run, which
+ * goes on for the others. A task is something that was sent to the workers and not yet
  * answered; when its run ends first (deadline, hang-up, failure), it stays behind as an orphan until it is
  * answered or its worker is dead, because its place and its payload are still in use.
  */
@@ -11,9 +13,14 @@
 
 #include <sys/queue.h>
 
+#define HASH_NONFATAL_OOM        1
+#define uthash_nonfatal_oom(run) ((run)->is_open = false)
+#include <uthash.h>
+
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/heap.h"
+#include "jobs/key.h"
 #include "sched/cost.h"
 #include "sched/plan.h"
 #include "sched/sched.h"
@@ -22,13 +29,6 @@
 #include "thread/thread.h"
 
 enum { CRASHES_KEPT = 64 };
-
-enum timer_kind { TIMER_DEADLINE, TIMER_KILL };
-
-struct timer {
-    struct heap_node node;
-    enum timer_kind kind;
-};
 
 struct task {
     TAILQ_ENTRY(task) link; /* of its run */
@@ -40,56 +40,79 @@ struct task {
     uint64_t lo, hi;
     struct plan_part *first; /* COMBINE */
     size_t count;
-    uint64_t predicted_ns, sent_ns;
+    uint64_t predicted_ns, sent_ns, deadline_ns;
     struct slab *holds[POOL_HOLDS_MAX];
     bool asked_to_yield, was_audited;
-    struct timer timer; /* the cancel ladder, or the wait for a claim */
-    int signal;         /* the next rung; 0: waits for a claim, and counts as dead without one */
-    int lost_status;    /* of the worker that may have taken it along */
-    bool was_missed;    /* nobody claimed it when its timer fired last */
+    struct heap_node timer; /* the cancel ladder, or the wait for a claim */
+    int signal;      /* the next rung; 0: waits for a claim, and counts as dead without one */
+    int lost_status; /* of the worker that may have taken it along */
+    bool was_missed; /* nobody claimed it when its timer fired last */
 };
 TAILQ_HEAD(task_list, task);
 
-/* What the collector tells the submitters once the lock is dropped. */
+/* What the collector tells the submitters once the lock is dropped, before the jobs that have ended. */
 struct news {
     STAILQ_ENTRY(news) link;
-    enum { NEWS_DONE, NEWS_PART, NEWS_PROGRESS } kind;
+    enum { NEWS_PART, NEWS_PROGRESS } kind;
     struct job *job;
     void *data; /* PART: owned */
     size_t bytes;
     uint64_t done, total;
 };
 STAILQ_HEAD(news_list, news);
+STAILQ_HEAD(ended_list, job);
+TAILQ_HEAD(job_list, job);
+
+/* A task whose worker died. */
+struct crash {
+    enum proto_op op;
+    uint64_t lo, hi;
+};
 
 enum run_state { RUN_NEW, RUN_STARTING, RUN_MAPPING, RUN_FINISHING };
 
 struct run {
-    TAILQ_ENTRY(run) link;      /* all runs */
-    TAILQ_ENTRY(run) unwatched; /* those whose client is not watched yet */
-    struct job *job;
+    struct job_shared shared; /* first: it is freed through it */
+    TAILQ_ENTRY(run) link;    /* all runs */
+    struct job_list jobs;     /* those who have not left; in the order of joining */
+    size_t job_count;
     const struct kernel *kernel;
+    /* What was asked; the bytes are in `shared` or the slab, of which one hold is the run's until it ends. */
+    enum queue_class class;
+    uint64_t client;      /* who pays for it: that of the first job */
+    uint64_t deadline_ns; /* the latest of those who have joined */
+    uint64_t chunks_wanted;
+    size_t params_bytes, input_bytes;
+    enum prong_input input_kind;
+    const void *input;
+    struct slab *slab;
+    bool wants_parts, wants_progress; /* its only job does */
+    bool may_lack;                    /* chunks that could not be computed */
+    UT_hash_handle hh;                /* by its key, while others may join */
+    bool is_open;                     /* … which is now */
     struct queue_entry entry;
-    bool is_queued, is_unwatched, has_ended, has_plan;
+    bool is_queued, has_ended, has_plan;
     enum run_state state;
     struct plan plan;
     struct plan_part *combine_first; /* taken from the plan, not sent yet */
     size_t combine_count;
     struct task_list tasks; /* out now */
     unsigned out;
-    struct timer deadline;
     uint64_t left_ns; /* its share of the backlog */
     uint64_t started_ns;
     uint64_t busy_ns; /* of its tasks together */
     uint64_t fingerprint;
-    struct {
-        enum proto_op op;
-        uint64_t lo, hi;
-    } crashes[CRASHES_KEPT];
+    struct crash *crashes; /* CRASHES_KEPT, made with the first */
     size_t crash_count;
     uint64_t slots_seen[PROTO_WORKERS_MAX / 64];
-    struct watch_ref watch;
-    struct news end;
+    struct job_receipt receipt; /* but for the times, which are each job's own */
+    struct blob *result;
+    int wait_status;
+    bool was_oom;
+    /* Not cleared by run_new but for the first byte. */
+    char media_type[sizeof(((struct job *)NULL)->media_type)];
 };
+static_assert(offsetof(struct run, shared) == 0, "freed through it");
 TAILQ_HEAD(run_list, run);
 
 struct kernel_record {
@@ -107,8 +130,11 @@ struct sched {
     pthread_cond_t changed; /* ready, or a run ended while draining */
     struct pool *pool;
     struct queue *queue;
-    struct heap timers;
-    struct run_list runs, unwatched;
+    struct heap timers;    /* of tasks */
+    struct heap deadlines; /* of jobs */
+    struct run_list runs;
+    struct run *open_runs; /* by their keys: merge.c */
+    struct job_list unwatched;
     struct task tasks[PROTO_INFLIGHT_MAX];
     size_t inflight;
     unsigned out[POOL_KIND_COUNT];
@@ -123,6 +149,7 @@ struct sched {
     _Atomic bool has_poison; /* read without the lock */
     struct hash_key hash_key;
     struct news_list news;
+    struct ended_list ended;
     struct watch watch;
     bool is_ready, is_draining, is_stopping;
     uint64_t oom_kills;
@@ -145,7 +172,7 @@ static inline struct kernel_record *record_of(struct sched *s, const struct kern
 {
     return &s->records[k->place];
 }
-struct run *sched_find_run(struct sched *s, const char *id);
+struct job *sched_find_job(struct sched *s, const char *id);
 
 /* dispatch.c: sends what can be sent: chosen and put together under the lock, sent without it. */
 void dispatch_all(struct sched *s, struct pool_outbox *outbox);
@@ -174,16 +201,35 @@ void answer_go_on(struct sched *s, struct run *run); /* combine, finish or end, 
 void death_of_worker(struct sched *s, const struct pool_event *event, enum pool_kind kind);
 void death_of_zygote(struct sched *s);
 void death_of_task(struct sched *s, struct task *t, int status, bool counts);
+void death_retry(struct sched *s, struct run *run,
+                 const struct task *t); /* what it did is done again */
 bool death_by_oom(struct sched *s); /* whether the system's OOM killer struck since last asked */
 
+/* partial.c: answers that lack something. */
+/* A task will not be tried again. True when its run goes on without it, or has ended for another reason. */
+bool partial_go_on(struct sched *s, struct run *run, const struct task *t);
+int partial_note(struct run *run); /* what is missing, in the receipt and as text; -ENOMEM */
+
 /* run.c: the life of a run. */
-struct run *run_new(struct sched *s, struct job *job);
-void run_end(struct sched *s, struct run *run, enum job_outcome outcome);
+struct run *run_new(struct sched *s, struct job *job); /* what was asked moves into it */
+int run_add(struct sched *s, struct run *run, struct job *job);
+void run_end(struct sched *s, struct run *run, enum job_outcome outcome); /* for all its jobs */
+void run_leave(struct sched *s, struct job *job,
+               enum job_outcome outcome); /* the last one ends it */
 size_t runs_waiting(const struct sched *s);
 void run_spend(struct sched *s, struct run *run, uint64_t ns); /* off the backlog */
 void run_fail(struct sched *s, struct run *run, const char *format, ...) PRINTF_LIKE(3, 4);
-uint64_t run_fingerprint(struct sched *s, const struct job *job);
+uint64_t run_fingerprint(struct sched *s, const struct job *job);       /* before it is accepted */
+uint64_t run_fingerprint_again(struct sched *s, const struct run *run); /* the same of its run */
 void run_news(struct sched *s, struct job *job, struct news news);
+
+/* merge.c: jobs that join a run. */
+/* The run that this job may join; NULL when there is none. */
+struct run *merge_find(struct sched *s, const struct job *job);
+
+/* From now on equal jobs may join it; not any more. */
+void merge_open(struct sched *s, struct run *run);
+void merge_close(struct sched *s, struct run *run);
 
 /* collector.c */
 /* How far a run is: what has been answered, and what the pages of its workers say. False when nobody knows. */

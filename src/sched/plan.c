@@ -1,6 +1,5 @@
 #include "sched/plan.h"
 
-#include <errno.h>
 #include <math.h>
 
 #include "base/check.h"
@@ -37,28 +36,6 @@ struct plan_part *plan_part_free(struct plan_part *p)
     return NULL;
 }
 
-static int insert_gap(struct plan *p, size_t place, struct plan_range gap)
-{
-    if (p->gap_count == p->gap_capacity) {
-        size_t capacity = MAX(p->gap_capacity * 2, (size_t)8);
-        struct plan_range *gaps = reallocarray(p->gaps, capacity, sizeof(*gaps));
-        if (gaps == NULL)
-            return -ENOMEM;
-        p->gaps = gaps;
-        p->gap_capacity = capacity;
-    }
-    memmove(&p->gaps[place + 1], &p->gaps[place], (p->gap_count - place) * sizeof(gap));
-    p->gaps[place] = gap;
-    p->gap_count++;
-    return 0;
-}
-
-static void remove_gap(struct plan *p, size_t place)
-{
-    p->gap_count--;
-    memmove(&p->gaps[place], &p->gaps[place + 1], (p->gap_count - place) * sizeof(p->gaps[0]));
-}
-
 static bool is_positive(double x)
 {
     return isfinite(x) && x > 0;
@@ -77,7 +54,7 @@ int plan_init(struct plan *p, struct plan_rules rules, uint64_t units, double un
     };
     p->rules.chunks_wanted = MIN(rules.chunks_wanted, (uint64_t)PLAN_CHUNKS_MAX);
     TAILQ_INIT(&p->parts);
-    return units == 0 ? 0 : insert_gap(p, 0, (struct plan_range) {0, units});
+    return ranges_add(&p->gaps, 0, units);
 }
 
 void plan_release(struct plan *p)
@@ -88,7 +65,8 @@ void plan_release(struct plan *p)
         TAILQ_REMOVE(&p->parts, part, link);
         plan_part_free(part);
     }
-    free(p->gaps);
+    ranges_release(&p->gaps);
+    ranges_release(&p->holes);
     *p = (struct plan) {.rules = p->rules};
     TAILQ_INIT(&p->parts);
 }
@@ -146,19 +124,18 @@ static uint64_t chunk_units(struct plan *p)
     return MAX(n, divide_up(left, chunks_left));
 }
 
-bool plan_next(struct plan *p, struct plan_range *ret)
+bool plan_next(struct plan *p, struct range *ret)
 {
-    struct plan_range *gap = p->gaps;
+    struct range gap;
     uint64_t n;
 
-    if (p->gap_count == 0)
+    if (p->gaps.count == 0)
         return false;
-    n = p->rules.chunks_wanted > 0 ? wanted_end(p, gap->lo) - gap->lo : chunk_units(p);
-    n = MIN(n, gap->hi - gap->lo);
-    *ret = (struct plan_range) {gap->lo, gap->lo + n};
-    gap->lo += n;
-    if (gap->lo == gap->hi)
-        remove_gap(p, 0);
+    gap = p->gaps.all[0];
+    n = p->rules.chunks_wanted > 0 ? wanted_end(p, gap.lo) - gap.lo : chunk_units(p);
+    n = MIN(n, gap.hi - gap.lo);
+    *ret = (struct range) {gap.lo, gap.lo + n};
+    ranges_take_first(&p->gaps, n);
     p->units_out += n;
     return true;
 }
@@ -170,34 +147,40 @@ uint64_t plan_predict_ns(const struct plan *p, uint64_t units)
     return ns >= (double)INT64_MAX ? INT64_MAX : (uint64_t)ns;
 }
 
+static void check_was_out(const struct plan *p, uint64_t lo, uint64_t hi)
+{
+    CHECK(lo <= hi && hi <= p->units && hi - lo <= p->units_out);
+}
+
 int plan_give_back(struct plan *p, uint64_t lo, uint64_t hi)
 {
-    struct plan_range *gaps = p->gaps;
-    bool joins_left, joins_right;
-    size_t i = 0;
-    int rc = 0;
+    int rc;
 
-    CHECK(lo <= hi && hi <= p->units && hi - lo <= p->units_out);
-    if (lo == hi)
-        return 0;
-    while (i < p->gap_count && gaps[i].lo < lo)
-        i++;
-    CHECK(i == 0 || gaps[i - 1].hi <= lo);
-    CHECK(i == p->gap_count || hi <= gaps[i].lo);
-    joins_left = i > 0 && gaps[i - 1].hi == lo;
-    joins_right = i < p->gap_count && gaps[i].lo == hi;
-    if (joins_left) {
-        gaps[i - 1].hi = joins_right ? gaps[i].hi : hi;
-        if (joins_right)
-            remove_gap(p, i);
-    } else if (joins_right) {
-        gaps[i].lo = lo;
-    } else {
-        rc = insert_gap(p, i, (struct plan_range) {lo, hi});
-    }
+    check_was_out(p, lo, hi);
+    rc = ranges_add(&p->gaps, lo, hi);
     if (rc == 0)
         p->units_out -= hi - lo;
     return rc;
+}
+
+int plan_give_up(struct plan *p, uint64_t lo, uint64_t hi)
+{
+    int rc;
+
+    check_was_out(p, lo, hi);
+    rc = ranges_add(&p->holes, lo, hi);
+    if (rc < 0)
+        return rc;
+    p->units_out -= hi - lo;
+    p->units_done += hi - lo;
+    p->holes_given++;
+    p->chunks++;
+    return 0;
+}
+
+bool plan_is_hopeless(const struct plan *p)
+{
+    return p->units_done == p->units && p->part_count == 0 && p->holes.count > 0;
 }
 
 static void learn(struct plan *p, uint64_t units, uint64_t run_ns)
@@ -233,7 +216,7 @@ void plan_add_mapped(struct plan *p, struct plan_part *part, uint64_t run_ns)
 {
     uint64_t units = part->hi - part->lo;
 
-    CHECK(part->lo <= part->hi && part->hi <= p->units && units <= p->units_out);
+    check_was_out(p, part->lo, part->hi);
     if (units == 0) {
         plan_part_free(part);
         return;
@@ -266,7 +249,7 @@ static size_t count_for_combine(const struct plan *p, struct plan_part *first,
         n++;
         bytes += part->bytes;
         largest = MAX(largest, part->bytes);
-        lo = part->hi;
+        lo = ranges_end_of(&p->holes, part->hi);
         /* Not one small part after the other to a big one, when combined parts grow: each time
          * costs as much as the big one. */
         if (n == limit || (n >= 2 && bytes > PLAN_COMBINE_BYTES && bytes - largest >= largest / 2))
@@ -294,7 +277,7 @@ size_t plan_take_for_combine(struct plan *p, struct plan_part **ret_first)
 
     if (!p->rules.has_combine || (p->units_done == p->units && parts_are_few(p)))
         return 0;
-    if (!p->rules.is_associative && first != NULL && first->lo > 0)
+    if (!p->rules.is_associative && first != NULL && first->lo > ranges_end_of(&p->holes, 0))
         return 0;
     for (; first != NULL; first = end) {
         end = TAILQ_NEXT(first, link);
@@ -345,7 +328,8 @@ bool plan_wants_yield(const struct plan *p, uint64_t lo, uint64_t hi, uint64_t d
 {
     uint64_t rest;
 
-    if (p->gap_count > 0 || idle == 0 || p->rules.chunks_wanted > 0 || p->chunks >= PLAN_CHUNKS_MAX)
+    if (p->gaps.count > 0 || idle == 0 || p->rules.chunks_wanted > 0 ||
+        p->chunks >= PLAN_CHUNKS_MAX)
         return false;
     /* The unit it is at will be done by the time it hears of it; `done` is what the worker says. */
     if (hi - lo < 2 || done >= hi - lo - 1)

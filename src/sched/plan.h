@@ -12,6 +12,9 @@
  * order. Otherwise neighbouring parts are combined when PLAN_COMBINE_PARTS of them stand side by side
  * (any neighbours when the kernel is associative, else only from the very left), or fewer that are large.
  * Once all units are mapped, up to PLAN_FINISH_PARTS_MAX parts are left for finish to fold.
+ *
+ * A range that nobody could compute may be given up (plan_give_up): its units count as done, parts on both sides of it are
+ * neighbours, and what is combined over it stands for both sides.
  */
 #ifndef SCHED_PLAN_H
 #define SCHED_PLAN_H
@@ -20,6 +23,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/queue.h>
+
+#include "sched/ranges.h"
 
 enum {
     PLAN_FIRST_CHUNKS_PER_WORKER = 4,
@@ -47,10 +52,6 @@ TAILQ_HEAD(plan_parts, plan_part);
 struct plan_part *plan_part_new(uint64_t lo, uint64_t hi, void *take_data, size_t bytes);
 struct plan_part *plan_part_free(struct plan_part *p);
 
-struct plan_range {
-    uint64_t lo, hi;
-};
-
 struct plan_rules {
     bool has_combine;
     bool is_associative;
@@ -71,8 +72,9 @@ struct plan {
     unsigned turn_chunks;    /* left to give out in this turn of equal chunks */
     uint64_t turn_units;     /* of each */
     uint64_t chunks;         /* that have been mapped */
-    struct plan_range *gaps; /* sorted by lo, never touching */
-    size_t gap_count, gap_capacity;
+    struct ranges gaps;      /* that nobody computes now */
+    struct ranges holes;     /* that were given up */
+    uint64_t holes_given;    /* chunks that they were */
     struct plan_parts parts; /* sorted by lo */
     size_t part_count;
     size_t part_bytes;
@@ -86,7 +88,7 @@ int plan_init(struct plan *p, struct plan_rules rules, uint64_t units, double un
 void plan_release(struct plan *p);
 
 /* The next range to map, cut from the first gap. False when there is no gap. */
-bool plan_next(struct plan *p, struct plan_range *ret);
+bool plan_next(struct plan *p, struct range *ret);
 
 /* What a range of this many units is predicted to take; 0 when nothing is known. */
 uint64_t plan_predict_ns(const struct plan *p, uint64_t units);
@@ -94,6 +96,12 @@ uint64_t plan_predict_ns(const struct plan *p, uint64_t units);
 /* A range that was given out (or the end of one) came back without a part: its worker died, or it is
  * the rest that was handed back. -ENOMEM leaves the plan unable to complete: fail the request. */
 int plan_give_back(struct plan *p, uint64_t lo, uint64_t hi);
+
+/* A range that was given out will never be computed. -ENOMEM as above. */
+int plan_give_up(struct plan *p, uint64_t lo, uint64_t hi);
+
+/* All has been given up, so there is nothing to make an answer from. */
+bool plan_is_hopeless(const struct plan *p);
 
 /* A mapped part has arrived for a range given out, or for its beginning when the rest was handed back
  * (then plan_give_back that too). `run_ns` is how long its worker took (0: unknown). The part is the

@@ -38,9 +38,11 @@ static void init(struct sched *s, const struct sched_config *config)
     (void)pthread_condattr_destroy(&attributes);
     catalog_init(&s->catalog);
     heap_init(&s->timers);
+    heap_init(&s->deadlines);
     TAILQ_INIT(&s->runs);
     TAILQ_INIT(&s->unwatched);
     STAILQ_INIT(&s->news);
+    STAILQ_INIT(&s->ended);
     s->hash_key = hash_key_new();
     s->done_ns = clock_now_ns();
     s->queue = queue_new();
@@ -96,6 +98,7 @@ struct sched *sched_free(struct sched *s)
     s->pool = pool_free(s->pool);
     watch_release(&s->watch);
     heap_release(&s->timers);
+    heap_release(&s->deadlines);
     s->queue = queue_free(s->queue);
     catalog_release(&s->catalog);
     check_close_fd(&s->epoll_fd);
@@ -210,13 +213,13 @@ static int check_kernel(struct sched *s, struct job *job, uint64_t now_ns)
     uint64_t left_ns;
 
     if (*k->about->broken != '\0') {
-        (void)snprintf(job->text, sizeof(job->text), "%s", k->about->broken);
+        job->text = k->about->broken;
         return refuse(job, JOB_REFUSAL_BROKEN, 0);
     }
     if (!pool_is_up(s->pool))
         return 0; /* the next zygote is a moment away: wait in the queue */
     if (atomic_load(&k->index) < 0) {
-        (void)snprintf(job->text, sizeof(job->text), "The workers could not load it again.");
+        job->text = "The workers could not load it again.";
         return refuse(job, JOB_REFUSAL_BROKEN, 0);
     }
     if (!retry_brake_allows(&record_of(s, k)->brake, now_ns, &left_ns))
@@ -262,15 +265,53 @@ static int admit(struct sched *s, struct job *job, uint64_t fingerprint)
     if (fingerprint != 0 && !job->counts_deaths &&
         retry_poison_has(&s->poison, &s->config.retry, fingerprint, now_ns, &left_ns))
         return refuse(job, JOB_REFUSAL_POISON, (left_ns + CLOCK_NS_PER_S - 1) / CLOCK_NS_PER_S);
-    return check_room(s, job, now_ns);
+    return 0;
+}
+
+/* What a job that joins a run has brought, which the run has already. Its input may be large, so it is freed without the
+ * lock. */
+struct spare {
+    void *params, *input;
+    struct key *key;
+};
+
+static struct spare take_spare(struct job *job)
+{
+    job->input = NULL;
+    return (struct spare) {.params = take_ptr(job->params),
+                           .input = take_ptr(job->input_owned),
+                           .key = take_ptr(job->key)};
+}
+
+static void free_spare(struct spare *spare)
+{
+    free(spare->params);
+    free(spare->input);
+    free(spare->key);
+}
+
+static bool join(struct sched *s, struct job *job, struct spare *ret_spare)
+{
+    struct run *run = merge_find(s, job);
+
+    if (run == NULL || run_add(s, run, job) < 0)
+        return false;
+    job->was_merged = true;
+    *ret_spare = take_spare(job);
+    return true;
 }
 
 static int accept_job(struct sched *s, struct job *job, uint64_t fingerprint,
-                      struct pool_outbox *outbox)
+                      struct pool_outbox *outbox, struct spare *ret_spare)
 {
     struct run *run;
     int rc = admit(s, job, fingerprint);
 
+    if (rc < 0)
+        return rc;
+    if (join(s, job, ret_spare))
+        return 0;
+    rc = check_room(s, job, clock_now_ns());
     if (rc < 0)
         return rc;
     run = run_new(s, job);
@@ -285,6 +326,7 @@ static int accept_job(struct sched *s, struct job *job, uint64_t fingerprint,
 int sched_submit(struct sched *s, struct job *job)
 {
     struct pool_outbox outbox;
+    struct spare spare = {NULL};
     uint64_t fingerprint = 0;
     bool must_wake;
     int rc;
@@ -294,54 +336,58 @@ int sched_submit(struct sched *s, struct job *job)
         fingerprint = run_fingerprint(s, job);
     outbox.count = outbox.bytes = 0;
     lock_take(&s->lock);
-    rc = accept_job(s, job, fingerprint, &outbox);
+    rc = accept_job(s, job, fingerprint, &outbox, &spare);
     /* Once accepted the job may end and go at any moment after this. */
     must_wake = s->wake_ns > clock_now_ns() + SCHED_TICK_MS * CLOCK_NS_PER_MS ||
-                job->deadline_ns < s->wake_ns || !STAILQ_EMPTY(&s->news);
+                job->deadline_ns < s->wake_ns || !STAILQ_EMPTY(&s->ended);
     if (must_wake)
         s->wake_ns = 0; /* said once is enough */
     lock_drop(&s->lock);
     dispatch_flush(s, &outbox);
+    free_spare(&spare);
     if (must_wake)
         sched_wake(s);
     return rc;
 }
 
-struct run *sched_find_run(struct sched *s, const char *id)
+struct job *sched_find_job(struct sched *s, const char *id)
 {
     struct run *run;
+    struct job *job;
 
     TAILQ_FOREACH (run, &s->runs, link) {
-        if (strcmp(run->job->id.text, id) == 0)
-            return run;
+        TAILQ_FOREACH (job, &run->jobs, in_run) {
+            if (strcmp(job->id.text, id) == 0)
+                return job;
+        }
     }
     return NULL;
 }
 
 void sched_cancel(struct sched *s, struct id id)
 {
-    struct run *run;
+    struct job *job;
 
     lock_take(&s->lock);
-    run = sched_find_run(s, id.text);
-    if (run != NULL)
-        run_end(s, run, JOB_CANCELLED);
+    job = sched_find_job(s, id.text);
+    if (job != NULL)
+        run_leave(s, job, JOB_CANCELLED);
     lock_drop(&s->lock);
-    if (run != NULL)
+    if (job != NULL)
         sched_wake(s);
 }
 
 int sched_progress(struct sched *s, const char *id, uint64_t *ret_done, uint64_t *ret_total)
 {
     uint64_t done, total;
-    const struct run *run;
+    const struct job *job;
 
     LOCKED(&s->lock);
-    run = sched_find_run(s, id);
-    if (run == NULL)
+    job = sched_find_job(s, id);
+    if (job == NULL)
         return -ESRCH;
     *ret_done = *ret_total = 0;
-    if (run_progress(s, run, &done, &total)) {
+    if (run_progress(s, job->run, &done, &total)) {
         *ret_done = done;
         *ret_total = total;
     }

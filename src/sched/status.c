@@ -13,7 +13,7 @@ static void describe_worker(struct sched *s, struct sched_worker *w, uint64_t no
     w->busy_ns = now_ns - t->sent_ns;
     (void)snprintf(w->kernel, sizeof(w->kernel), "%s", t->kernel->about->name);
     if (t->run != NULL)
-        (void)snprintf(w->job, sizeof(w->job), "%s", t->run->job->id.text);
+        (void)snprintf(w->job, sizeof(w->job), "%s", TAILQ_FIRST(&t->run->jobs)->id.text);
 }
 
 static void set_gauges(const struct sched_status *st)

@@ -32,12 +32,11 @@ struct task *task_new(struct sched *s, struct run *run, enum pool_kind kind, uin
                             .kernel = run->kernel,
                             .kind = kind,
                             .predicted_ns = predicted_ns,
-                            .sent_ns = clock_now_ns(),
-                            .timer = {.kind = TIMER_KILL}};
+                            .sent_ns = clock_now_ns()};
         TAILQ_INSERT_TAIL(&run->tasks, t, link);
         if (run->out++ == 0) {
             s->running++;
-            s->waiting[run->job->priority]--;
+            s->waiting[run->class]--;
         }
         s->inflight++;
         s->out[kind]++;
@@ -52,7 +51,7 @@ static void leave_run(struct sched *s, struct task *t)
     TAILQ_REMOVE(&t->run->tasks, t, link);
     if (--t->run->out == 0) {
         s->running--;
-        s->waiting[t->run->job->priority] += !t->run->has_ended;
+        s->waiting[t->run->class] += !t->run->has_ended;
     }
     t->run = NULL;
 }
@@ -61,7 +60,7 @@ void task_end(struct sched *s, struct task *t)
 {
     if (t->run != NULL)
         leave_run(s, t);
-    heap_remove(&s->timers, &t->timer.node);
+    heap_remove(&s->timers, &t->timer);
     for (int i = 0; i < POOL_HOLDS_MAX; i++)
         t->holds[i] = slab_drop(t->holds[i]);
     s->inflight--;
@@ -79,7 +78,7 @@ struct task *task_find(struct sched *s, uint64_t id)
 
 static void set_timer(struct sched *s, struct task *t, uint64_t at_ns)
 {
-    if (heap_set(&s->timers, &t->timer.node, at_ns) < 0)
+    if (heap_set(&s->timers, &t->timer, at_ns) < 0)
         log_error("no memory for a timer: task %llx may run on", (unsigned long long)t->id);
 }
 
@@ -87,7 +86,7 @@ void task_orphan(struct sched *s, struct task *t)
 {
     leave_run(s, t);
     pool_cancel(s->pool, (unsigned)(t->id & 0xff), t->id);
-    if (heap_holds(&t->timer.node) && t->signal == 0)
+    if (heap_holds(&t->timer) && t->signal == 0)
         return;
     t->signal = SIGTERM;
     set_timer(s, t, clock_now_ns() + SCHED_TERM_MS * CLOCK_NS_PER_MS);
@@ -95,7 +94,7 @@ void task_orphan(struct sched *s, struct task *t)
 
 void task_lost(struct sched *s, struct task *t, int status)
 {
-    if (heap_holds(&t->timer.node) && t->signal != 0)
+    if (heap_holds(&t->timer) && t->signal != 0)
         return;
     t->signal = 0;
     t->lost_status = status;
@@ -161,7 +160,7 @@ static void move_over(struct sched *s, struct task *t, uint64_t now_ns)
     task_orphan(s, t);
     t->signal = SIGKILL;
     set_timer(s, t, now_ns + STOP_MS * CLOCK_NS_PER_MS);
-    run->job->receipt.retries++;
+    run->receipt.retries++;
     run->state = RUN_NEW;
     dispatch_queue(s, run);
 }

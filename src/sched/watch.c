@@ -5,6 +5,7 @@
 #include <sys/epoll.h>
 
 #include "base/check.h"
+#include "jobs/job.h"
 
 enum { TAG_WATCH = 3 };
 
@@ -23,7 +24,7 @@ static int find_free(struct watch *w)
 {
     size_t i = w->lowest_free;
 
-    while (i < w->capacity && w->entries[i].run != NULL)
+    while (i < w->capacity && w->entries[i].job != NULL)
         i++;
     if (i == w->capacity) {
         size_t capacity = MAX(w->capacity * 2, (size_t)64);
@@ -38,10 +39,10 @@ static int find_free(struct watch *w)
     return (int)i;
 }
 
-int watch_add(struct watch *w, struct run *run, struct watch_ref *ref, int socket)
+int watch_add(struct watch *w, struct job *job)
 {
     struct epoll_event event = {.events = EPOLLRDHUP | EPOLLONESHOT};
-    CLEANUP_FD int fd = fcntl(socket, F_DUPFD_CLOEXEC, 3);
+    CLEANUP_FD int fd = fcntl(job->socket, F_DUPFD_CLOEXEC, 3);
     struct watch_entry *entry;
     int place;
 
@@ -54,27 +55,27 @@ int watch_add(struct watch *w, struct run *run, struct watch_ref *ref, int socke
     event.data.u64 = (uint64_t)TAG_WATCH << 56 | (uint64_t)place << 32 | ++entry->serial;
     if (epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0)
         return -errno;
-    entry->run = run;
+    entry->job = job;
     entry->fd = take_fd(&fd);
-    ref->place = (unsigned)place + 1;
+    job->watch = (unsigned)place + 1;
     w->count++;
     return 0;
 }
 
-void watch_remove(struct watch *w, struct watch_ref *ref)
+void watch_remove(struct watch *w, struct job *job)
 {
     struct watch_entry *entry;
 
-    if (ref->place == 0)
+    if (job->watch == 0)
         return;
-    entry = &w->entries[ref->place - 1];
+    entry = &w->entries[job->watch - 1];
     /* Closing the duplicate is not enough: the original is the same open file, so it would stay. */
     (void)epoll_ctl(w->epoll_fd, EPOLL_CTL_DEL, entry->fd, NULL);
     (void)close(entry->fd);
-    entry->run = NULL;
-    w->lowest_free = MIN(w->lowest_free, (size_t)ref->place - 1);
+    entry->job = NULL;
+    w->lowest_free = MIN(w->lowest_free, (size_t)job->watch - 1);
     w->count--;
-    ref->place = 0;
+    job->watch = 0;
 }
 
 bool watch_owns_tag(uint64_t tag)
@@ -82,12 +83,12 @@ bool watch_owns_tag(uint64_t tag)
     return tag >> 56 == TAG_WATCH;
 }
 
-struct run *watch_find(const struct watch *w, uint64_t tag)
+struct job *watch_find(const struct watch *w, uint64_t tag)
 {
     size_t place = (tag >> 32) & 0xffffff;
     const struct watch_entry *entry = &w->entries[place];
 
     if (place >= w->capacity || entry->serial != (uint32_t)tag)
         return NULL;
-    return entry->run;
+    return entry->job;
 }

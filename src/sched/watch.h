@@ -12,14 +12,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct run;
-
-struct watch_ref {
-    unsigned place; /* 1-based; 0: not watched */
-};
+struct job;
 
 struct watch_entry {
-    struct run *run; /* NULL: free */
+    struct job *job; /* NULL: free */
     int fd;
     uint32_t serial;
 };
@@ -33,13 +29,14 @@ struct watch {
 void watch_init(struct watch *w, int epoll_fd);
 void watch_release(struct watch *w);
 
-/* Watches a duplicate of `socket`. Negative errno when that cannot be; the run goes on unwatched. */
-int watch_add(struct watch *w, struct run *run, struct watch_ref *ref, int socket);
-void watch_remove(struct watch *w, struct watch_ref *ref);
+/* Watches a duplicate of job->socket. Negative errno when that cannot be; the job goes on unwatched.
+ * Sets job->watch, 1-based; 0: not watched. */
+int watch_add(struct watch *w, struct job *job);
+void watch_remove(struct watch *w, struct job *job);
 
 bool watch_owns_tag(uint64_t tag);
 
-/* Whose client it is that left; NULL when the run has ended meanwhile. */
-struct run *watch_find(const struct watch *w, uint64_t tag);
+/* Whose client it is that left; NULL when the job has ended meanwhile. */
+struct job *watch_find(const struct watch *w, uint64_t tag);
 
 #endif

@@ -22,7 +22,7 @@ import time
 
 import durable  # noqa: F401 -- its rows
 import front  # noqa: F401 -- its rows
-from rig import CORES, ENDLESS, MIB, MS, TICKS_PER_S, TOOLS, US, Bare, CannotMeasure, Client, Cpu, Load, Pairs, Server
+from rig import CACHED, CORES, ENDLESS, MIB, MS, TICKS_PER_S, TOOLS, US, Bare, CannotMeasure, Client, Cpu, Load, Pairs, Server
 from rig import cpu_ticks, describe_machine, free_port, long_jobs, pss_kb, quantile, switches, wrk
 from table import BEGIN, END, HEAD, Line, lines_of, row, rows, write_into
 
@@ -60,6 +60,19 @@ def measure_echo():
         pairs, note = compare_loads(Cpu(pid, server.url("/compute/echo")), Cpu(pid, server.url("/hello.txt")))
     yield Line("echo through a worker, against our static answer", pairs.ratio(per_s), "×", note, 0.45, 0.60,
                others=pairs.others)
+
+
+@row("cache")
+def measure_cache():
+    for path, what in (("/compute/echo?message=x", "echo"), ("/compute/primes?limit=1000", "primes to 1000")):
+        with Server() as server, Client(server.port) as client:
+            client.ask(path, CACHED + "\r\n")
+            if dict(client.ask(path, CACHED + "\r\n").headers).get("Prong-Cache") != "hit":
+                raise CannotMeasure("it is not kept")
+            pid = server.process.pid
+            pairs, note = compare_loads(Cpu(pid, server.url(path), headers=[CACHED]), Cpu(pid, server.url("/hello.txt")))
+        yield Line(f"{what} from the cache, against our static answer", pairs.ratio(per_s), "×", note, 0.80, 0.90,
+                   others=pairs.others)
 
 
 @row("echo1")

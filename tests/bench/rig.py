@@ -21,6 +21,10 @@ CORES = len(os.sched_getaffinity(0))
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 HELLO = b"Prong takes requests in threads and does the work in processes.\n" * 16  # 1 KiB
 
+# What measures workers must not be answered from what they did before, nor be merged: every request for compute says so,
+# unless it has something to say of its own.
+FRESH, CACHED = "Cache-Control: no-cache", "Cache-Control: max-age=60"
+
 MIB = 1 << 20
 MS, US = 1e-3, 1e-6
 WAIT_S = 20
@@ -248,6 +252,10 @@ class Bare:
 # ---- clients ----
 
 
+def wants_fresh(path, headers):
+    return "/compute/" in path and not any(header.startswith("Cache-Control") for header in headers)
+
+
 class Answer:
     def __init__(self, head, body):
         lines = head.decode("latin-1").split("\r\n")
@@ -274,6 +282,8 @@ class Client:
         self.socket.close()
 
     def send(self, path, headers="", body=None):
+        if wants_fresh(path, headers.split("\r\n")):
+            headers += FRESH + "\r\n"
         head = f"{'GET' if body is None else 'POST'} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{headers}"
         if body is not None:
             if "Content-Type" not in headers:
@@ -330,6 +340,8 @@ def quantile(ordered, q):
 def wrk(url, connections, seconds, headers=(), body=None):
     """What report.lua prints, with requests per second. `headers` are lines; `body` is JSON to post."""
     argv = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", f"{HERE}/report.lua", url]
+    if wants_fresh(url, headers):
+        headers = (*headers, FRESH)
     argv += [arg for header in headers for arg in ("-H", header)]
     environment = {**os.environ, **({} if body is None else {"BENCH_BODY": body})}
     run = subprocess.run(argv, capture_output=True, text=True, timeout=seconds + WAIT_S, env=environment)

@@ -177,7 +177,7 @@ static int engine_params(void *e, uint64_t seq, char **ret)
 {
     struct blob *params = hold_blob(e, seq, BLOB_PARAMS);
 
-    return params == NULL ? -ENODATA : blob_copy(params, (void **)ret);
+    return params == NULL ? -ENODATA : memory_copy(params, (void **)ret);
 }
 
 static int engine_result(void *e, uint64_t seq, struct store_result *ret)
@@ -185,7 +185,7 @@ static int engine_result(void *e, uint64_t seq, struct store_result *ret)
     struct blob *result = hold_blob(e, seq, BLOB_RESULT);
     size_t bytes = result == NULL ? 0 : result->bytes;
     void *data;
-    int rc = result == NULL ? -ENODATA : blob_copy(result, &data);
+    int rc = result == NULL ? -ENODATA : memory_copy(result, &data);
 
     if (rc == 0)
         *ret = (struct store_result) {.data = data, .fd = -1, .bytes = bytes};
@@ -217,9 +217,9 @@ static int engine_payload(void *e, uint64_t seq, struct payload *ret)
     if (!hold_payload(e, seq, &params, &input, &payload.input_kind))
         return -ENODATA;
     payload.input_bytes = input == NULL ? 0 : input->bytes;
-    rc = blob_copy(params, (void **)&payload.params);
+    rc = memory_copy(params, (void **)&payload.params);
     if (input != NULL)
-        input_rc = blob_copy(input, &payload.input);
+        input_rc = memory_copy(input, &payload.input);
     if (rc < 0 || input_rc < 0) {
         payload_release(&payload);
         return -ENOMEM;

@@ -7,29 +7,17 @@
 #ifndef JOBS_STORE_MEMORY_H
 #define JOBS_STORE_MEMORY_H
 
-#include <stdatomic.h>
 #include <sys/queue.h>
 
+#include "base/blob.h"
 #include "jobs/store/engine.h"
 #include "jobs/store/order.h"
 #include "jobs/store/table.h"
 #include "jobs/store/tally.h"
 #include "thread/lock.h"
 
-/* Bytes that are never changed; who holds one can copy them without the lock. */
-struct blob {
-    atomic_uint holds;
-    size_t bytes;
-    char data[]; /* with a NUL behind the end */
-};
-
-/* One hold is the caller's. NULL: no memory. */
-struct blob *blob_new(const void *data, size_t bytes);
-struct blob *blob_hold(struct blob *b); /* of NULL: NULL */
-struct blob *blob_let_go(struct blob *b);
-
-/* *ret is malloc'd, the caller's, with a NUL behind the end. Lets the blob go. -ENOMEM. */
-int blob_copy(struct blob *b, void **ret);
+/* *ret is malloc'd, the caller's, with a NUL behind the end. Drops the blob. -ENOMEM. */
+int memory_copy(struct blob *b, void **ret);
 
 /* The newest first, never changed but for the end of the list. */
 struct attempt {

@@ -7,41 +7,13 @@
 
 /* ---- blobs ---- */
 
-struct blob *blob_new(const void *data, size_t bytes)
-{
-    struct blob *b = bytes > SIZE_MAX - sizeof(*b) - 1 ? NULL : malloc(sizeof(*b) + bytes + 1);
-
-    if (b == NULL)
-        return NULL;
-    atomic_init(&b->holds, 1);
-    b->bytes = bytes;
-    if (bytes > 0)
-        memcpy(b->data, data, bytes);
-    b->data[bytes] = '\0';
-    return b;
-}
-
-struct blob *blob_hold(struct blob *b)
-{
-    if (b != NULL)
-        (void)atomic_fetch_add(&b->holds, 1);
-    return b;
-}
-
-struct blob *blob_let_go(struct blob *b)
-{
-    if (b != NULL && atomic_fetch_sub(&b->holds, 1) == 1)
-        free(b);
-    return NULL;
-}
-
-int blob_copy(struct blob *b, void **ret)
+int memory_copy(struct blob *b, void **ret)
 {
     void *copy = malloc(b->bytes + 1);
 
     if (copy != NULL)
         memcpy(copy, b->data, b->bytes + 1);
-    (void)blob_let_go(b);
+    (void)blob_drop(b);
     if (copy == NULL)
         return -ENOMEM;
     *ret = copy;
@@ -113,7 +85,7 @@ void entry_set_blob(struct memory *m, struct entry *entry, enum memory_blob whic
 {
     touch(m, entry);
     if (entry->now.blobs[which] != entry->before.blobs[which])
-        (void)blob_let_go(entry->now.blobs[which]);
+        (void)blob_drop(entry->now.blobs[which]);
     entry->now.blobs[which] = b;
 }
 
@@ -172,7 +144,7 @@ static void drop_version(const struct version *lost, const struct version *kept)
         free(lost->record);
     for (int i = 0; i < MEMORY_BLOB_COUNT; i++) {
         if (lost->blobs[i] != kept->blobs[i])
-            (void)blob_let_go(lost->blobs[i]);
+            (void)blob_drop(lost->blobs[i]);
     }
 }
 

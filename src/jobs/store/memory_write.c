@@ -22,9 +22,9 @@ static int set_key(struct memory *m, struct entry *entry, const struct store_sub
 
 static int set_payload(struct memory *m, struct entry *entry, const struct store_submit *w)
 {
-    struct blob *params = blob_new(w->params, strlen(w->params));
+    struct blob *params = blob_copy(w->params, strlen(w->params));
     bool has_input = w->input_kind != PRONG_INPUT_NONE;
-    struct blob *input = has_input ? blob_new(w->input, w->input_bytes) : NULL;
+    struct blob *input = has_input ? blob_copy(w->input, w->input_bytes) : NULL;
 
     entry->input_kind = w->input_kind;
     entry->is_large = engine_payload_is_large(w);
@@ -156,7 +156,7 @@ static int apply_claim(struct memory *m, struct store_claim *w)
 static int set_result(struct memory *m, struct entry *entry, struct record *r,
                       const struct store_end *w)
 {
-    struct blob *result = blob_new(w->result, w->result_bytes);
+    struct blob *result = blob_copy(w->result, w->result_bytes);
 
     if (result == NULL)
         return -ENOMEM;

@@ -191,8 +191,7 @@ static void end_after(struct id id, const char *result, uint64_t run_ms)
 
     assert_non_null(job);
     job->outcome = JOB_OK;
-    job->result = strdup(result);
-    job->result_bytes = strlen(result);
+    job->result = blob_new(strdup(result), strlen(result));
     (void)snprintf(job->media_type, sizeof(job->media_type), "application/json");
     job->receipt =
         (struct job_receipt) {.run_ns = run_ms * CLOCK_NS_PER_MS, .chunks = 3, .workers = 2};
@@ -212,7 +211,7 @@ static void end_badly(struct id id, enum job_outcome outcome)
     job->outcome = outcome;
     if (outcome == JOB_DIED)
         job->wait_status = SIGSEGV;
-    (void)snprintf(job->text, sizeof(job->text), "so");
+    job->text = "so";
     job->done(job);
 }
 
@@ -675,8 +674,7 @@ static void test_a_result_that_comes_after_the_cancel_does_not_count(void **stat
     job = take_job(id.text); /* it has ended, but its news is still on the way */
     assert_int_equal(change(durable_cancel, id), 0);
     job->outcome = JOB_OK;
-    job->result = strdup("1");
-    job->result_bytes = 1;
+    job->result = blob_new(strdup("1"), 1);
     job->done(job);
     /* Another one through the same thread, so that the end has been written. */
     (void)submit("gone");

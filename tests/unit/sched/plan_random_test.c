@@ -47,7 +47,7 @@ enum { CREW = 6 };
 
 struct worker {
     bool maps, combines;
-    struct plan_range range;
+    struct range range;
     struct plan_part *first;
     size_t count;
 };
@@ -144,7 +144,7 @@ static void parts_stay_few_while_mapping(void **state)
 {
     struct plan_rules rules = tree;
     struct plan_part *first;
-    struct plan_range r;
+    struct range r;
     struct plan p;
     size_t n;
 
@@ -166,7 +166,7 @@ static void parts_stay_few_while_mapping(void **state)
 enum { SIM_WORKERS = 8, SIM_UNITS = 20000 };
 
 struct sim_worker {
-    struct plan_range range;
+    struct range range;
     uint64_t at;                 /* units of the range done */
     uint64_t began_ns, until_ns; /* of the chunk; of the unit it is at */
     bool runs, asked;

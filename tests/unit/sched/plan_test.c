@@ -23,9 +23,9 @@ static struct plan *plan_of(struct plan_rules rules, uint64_t units, double ns_p
     return &p;
 }
 
-static struct plan_range next(struct plan *p)
+static struct range next(struct plan *p)
 {
-    struct plan_range r = {1, 0};
+    struct range r = {1, 0};
 
     assert_true(plan_next(p, &r));
     return r;
@@ -33,7 +33,7 @@ static struct plan_range next(struct plan *p)
 
 static uint64_t next_units(struct plan *p)
 {
-    struct plan_range r = next(p);
+    struct range r = next(p);
 
     return r.hi - r.lo;
 }
@@ -47,7 +47,7 @@ static struct plan_part *part_of(uint64_t lo, uint64_t hi, size_t bytes)
     return part;
 }
 
-static void answer(struct plan *p, struct plan_range r, uint64_t run_ns)
+static void answer(struct plan *p, struct range r, uint64_t run_ns)
 {
     plan_add_mapped(p, part_of(r.lo, r.hi, 8), run_ns);
 }
@@ -74,7 +74,7 @@ static void assert_whole(const struct plan *p)
 static void no_units_are_complete_at_once(void **state)
 {
     struct plan *p = plan_of((struct plan_rules) {0}, 0, 0);
-    struct plan_range r;
+    struct range r;
 
     (void)state;
     assert_true(plan_is_complete(p));
@@ -89,7 +89,7 @@ static void unknown_work_is_cut_into_four_per_worker(void **state)
     (void)state;
     for (int i = 0; i < 16; i++)
         assert_int_equal(next_units(p), 100);
-    assert_int_equal(p->gap_count, 0);
+    assert_int_equal(p->gaps.count, 0);
     plan_release(p);
 }
 
@@ -176,7 +176,7 @@ static void no_chunk_is_below_the_least_time(void **state)
 static void a_measured_chunk_sets_the_size(void **state)
 {
     struct plan *p = plan_of((struct plan_rules) {.workers = 4}, 1600000, 0);
-    struct plan_range first = next(p);
+    struct range first = next(p);
 
     (void)state;
     answer(p, first, 1000 * ms); /* 100,000 units: 10 µs each */
@@ -187,7 +187,7 @@ static void a_measured_chunk_sets_the_size(void **state)
 static void what_is_measured_here_replaces_what_was_known(void **state)
 {
     struct plan *p = plan_of((struct plan_rules) {.workers = 4}, 1000000, 30000.0);
-    struct plan_range first = next(p);
+    struct range first = next(p);
 
     (void)state;
     answer(p, first, 3 * ms); /* 1,000 units: 3 µs each */
@@ -198,7 +198,7 @@ static void what_is_measured_here_replaces_what_was_known(void **state)
 static void too_short_a_run_teaches_nothing(void **state)
 {
     struct plan *p = plan_of((struct plan_rules) {.workers = 4}, 1000000, 30000.0);
-    struct plan_range first = next(p);
+    struct range first = next(p);
 
     (void)state;
     answer(p, first, ms / 100);
@@ -210,7 +210,7 @@ static void too_short_a_run_teaches_nothing(void **state)
 static uint64_t map_all(struct plan *p)
 {
     uint64_t at = 0, chunks = 0;
-    struct plan_range r;
+    struct range r;
 
     for (; plan_next(p, &r); chunks++) {
         assert_int_equal(r.lo, at);
@@ -236,7 +236,7 @@ static void chunks_that_could_not_be_sent_do_not_count(void **state)
 
     (void)state;
     for (int i = 0; i < 2 * PLAN_CHUNKS_MAX; i++) {
-        struct plan_range r = next(p);
+        struct range r = next(p);
         assert_int_equal(plan_give_back(p, r.lo, r.hi), 0);
     }
     assert_int_equal(next_units(p), 1000000 / PLAN_CHUNKS_MAX);
@@ -259,7 +259,7 @@ static void the_largest_work_does_not_overflow(void **state)
 static void wanted_chunks_are_equal(void **state)
 {
     struct plan *p = plan_of((struct plan_rules) {.chunks_wanted = 7}, 100, 1e6);
-    struct plan_range r;
+    struct range r;
     uint64_t at = 0, n = 0;
 
     (void)state;
@@ -286,14 +286,14 @@ static void more_chunks_wanted_than_units_give_single_units(void **state)
 static void wanted_chunks_come_back_with_the_same_bounds(void **state)
 {
     struct plan *p = plan_of((struct plan_rules) {.chunks_wanted = 7}, 100, 1e6);
-    struct plan_range cut[7], again;
+    struct range cut[7], again;
 
     (void)state;
     for (int i = 0; i < 7; i++)
         cut[i] = next(p);
     for (int i = 2; i < 5; i++)
         assert_int_equal(plan_give_back(p, cut[i].lo, cut[i].hi), 0);
-    assert_int_equal(p->gap_count, 1);
+    assert_int_equal(p->gaps.count, 1);
     for (int i = 2; i < 5; i++) {
         again = next(p);
         assert_memory_equal(&again, &cut[i], sizeof(again));
@@ -304,7 +304,7 @@ static void wanted_chunks_come_back_with_the_same_bounds(void **state)
 static void what_comes_back_is_given_out_first(void **state)
 {
     struct plan *p = plan_of((struct plan_rules) {.workers = 4}, 1600, 0);
-    struct plan_range a = next(p), b = next(p), again;
+    struct range a = next(p), b = next(p), again;
 
     (void)state;
     (void)b;
@@ -323,12 +323,12 @@ static void gaps_that_touch_become_one(void **state)
         (void)next(p);
     for (uint64_t i = 0; i < 10; i += 2)
         assert_int_equal(plan_give_back(p, i, i + 1), 0);
-    assert_int_equal(p->gap_count, 5);
+    assert_int_equal(p->gaps.count, 5);
     for (uint64_t i = 9; i < 10; i -= 2)
         assert_int_equal(plan_give_back(p, i, i + 1), 0);
-    assert_int_equal(p->gap_count, 1);
-    assert_int_equal(p->gaps[0].lo, 0);
-    assert_int_equal(p->gaps[0].hi, 10);
+    assert_int_equal(p->gaps.count, 1);
+    assert_int_equal(p->gaps.all[0].lo, 0);
+    assert_int_equal(p->gaps.all[0].hi, 10);
     assert_int_equal(p->units_out, 0);
     plan_release(p);
 }
@@ -336,13 +336,13 @@ static void gaps_that_touch_become_one(void **state)
 static void a_part_of_no_units_is_dropped(void **state)
 {
     struct plan *p = plan_of((struct plan_rules) {.workers = 1}, 100, 0);
-    struct plan_range r = next(p);
+    struct range r = next(p);
 
     (void)state;
     plan_add_mapped(p, part_of(r.lo, r.lo, 8), 5 * ms);
     assert_int_equal(plan_give_back(p, r.lo, r.hi), 0);
     assert_int_equal(p->part_count, 0);
-    assert_int_equal(p->gaps[0].lo, 0);
+    assert_int_equal(p->gaps.all[0].lo, 0);
     plan_release(p);
 }
 
@@ -350,7 +350,7 @@ static void parts_stand_in_order_whatever_order_they_came_in(void **state)
 {
     struct plan *p = plan_of((struct plan_rules) {.chunks_wanted = 5}, 50, 0);
     const size_t order[] = {3, 0, 4, 2, 1};
-    struct plan_range cut[5];
+    struct range cut[5];
 
     (void)state;
     for (int i = 0; i < 5; i++)
@@ -367,7 +367,7 @@ static void parts_stand_in_order_whatever_order_they_came_in(void **state)
 /* Cuts into `n` chunks and answers all those that `keeps_out` does not name. */
 static struct plan *answered(struct plan_rules rules, uint64_t n, uint64_t keeps_out, size_t bytes)
 {
-    struct plan_range r;
+    struct range r;
     struct plan *p;
 
     rules.chunks_wanted = n;
@@ -516,11 +516,11 @@ static void a_plan_with_busy_parts_is_not_complete(void **state)
 static void yield_is_wanted_only_without_gaps_and_with_idle_workers(void **state)
 {
     struct plan *p = plan_of((struct plan_rules) {.workers = 1}, 1000, 1e6);
-    struct plan_range r = next(p);
+    struct range r = next(p);
 
     (void)state;
     assert_false(plan_wants_yield(p, r.lo, r.hi, 0, 1));
-    while (p->gap_count > 0)
+    while (p->gaps.count > 0)
         (void)next(p);
     assert_true(plan_wants_yield(p, r.lo, r.hi, 0, 1));
     assert_false(plan_wants_yield(p, r.lo, r.hi, 0, 0));
@@ -532,7 +532,7 @@ static void yield_is_wanted_for_a_rest_that_is_worth_it(void **state)
     /* 0.1 ms a unit. */
     const uint64_t least = PLAN_YIELD_NS_MIN / 100000;
     struct plan *p = plan_of((struct plan_rules) {.workers = 1, .chunks_wanted = 1}, 100, 1e5);
-    struct plan_range r = next(p);
+    struct range r = next(p);
 
     (void)state;
     p->rules.chunks_wanted = 0;
@@ -544,10 +544,10 @@ static void yield_is_wanted_for_a_rest_that_is_worth_it(void **state)
 static void yield_is_wanted_when_nothing_is_known(void **state)
 {
     struct plan *p = plan_of((struct plan_rules) {.workers = 1}, 4, 0);
-    struct plan_range r = {0, 0};
+    struct range r = {0, 0};
 
     (void)state;
-    while (p->gap_count > 0)
+    while (p->gaps.count > 0)
         r = next(p);
     assert_false(plan_wants_yield(p, r.lo, r.hi, 0, 1)); /* a single unit cannot be shared */
     assert_true(plan_wants_yield(p, 0, 4, 1, 1));
@@ -558,7 +558,7 @@ static void yield_is_wanted_when_nothing_is_known(void **state)
 static void yield_is_never_wanted_of_wanted_chunks(void **state)
 {
     struct plan *p = plan_of((struct plan_rules) {.workers = 4, .chunks_wanted = 1}, 100, 1e9);
-    struct plan_range r = next(p);
+    struct range r = next(p);
 
     (void)state;
     assert_false(plan_wants_yield(p, r.lo, r.hi, 0, 3));
@@ -568,7 +568,7 @@ static void yield_is_never_wanted_of_wanted_chunks(void **state)
 static void yield_believes_no_progress_beyond_the_chunk(void **state)
 {
     struct plan *p = plan_of((struct plan_rules) {.workers = 1, .chunks_wanted = 1}, 100, 1e9);
-    struct plan_range r = next(p);
+    struct range r = next(p);
 
     (void)state;
     p->rules.chunks_wanted = 0;
