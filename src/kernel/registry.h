@@ -56,6 +56,14 @@ int registry_add(struct registry *r, const struct prong_kernel *k, const struct 
 int registry_load(struct registry *r, const char *dir, bool with_fault,
                   const struct prong_host *host, struct err *err);
 
+/* The place of a program that lives for ever; -ENOSPC when there are PROTO_PROGRAMS_MAX. */
+int registry_add_program(struct registry *r, const struct program *program);
+
+/* Adds a kernel that the program at `place` computes: its functions become those of `remote`. As
+ * registry_add. */
+int registry_add_remote(struct registry *r, const struct prong_kernel *k, uint32_t place,
+                        const struct registry_remote *remote, struct err *err);
+
 /* Marks a kernel as broken; the sentence is copied and cut at DESCRIPTION_TEXT_MAX. The first
  * stays. */
 void registry_break(struct registry *r, uint32_t index, const char *sentence);
@@ -63,7 +71,7 @@ void registry_break(struct registry *r, uint32_t index, const char *sentence);
 /* NULL when there is no such kernel. */
 const struct registry_kernel *registry_get(const struct registry *r, uint32_t index);
 
-/* Frees the sentences and forgets the kernels; they stay loaded. */
+/* Frees the sentences, forgets kernels and programs; they stay loaded. */
 void registry_release(struct registry *r);
 
 #endif

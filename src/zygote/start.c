@@ -13,7 +13,7 @@
 #include "worker/sandbox.h"
 #include "zygote/spawn.h"
 
-enum { EXIT_NOT_STARTED = 126, CHILD_FD = 3, WORDS_MAX = 256 };
+enum { EXIT_NOT_STARTED = 126, CHILD_FD = 3, WORD_BYTES_MAX = 16 << 20 };
 
 struct start {
     const struct start_config *config;
@@ -44,9 +44,8 @@ static void enter_sandbox(const struct start *s)
     struct sandbox_rules rules = {
         .name = "prong-program",
         .parent = s->config->zygote,
-        .keep = {once ? s->once_fds[LEND_ONCE_VALUES] : s->theirs[LEND_SOCKET],
-                 s->theirs[LEND_OUT], s->theirs[LEND_ERR],
-                 once ? s->once_fds[LEND_ONCE_INPUT] : -1},
+        .keep = {once ? s->once_fds[LEND_ONCE_VALUES] : s->theirs[LEND_SOCKET], s->theirs[LEND_OUT],
+                 s->theirs[LEND_ERR], once ? s->once_fds[LEND_ONCE_INPUT] : -1},
         .keep_count = 4,
     };
     struct err err;
@@ -79,19 +78,49 @@ static void read_values(struct values *ret)
         give_up("its parameters", "they make no sense");
 }
 
-static char **make_words(const struct values *v, const char *const *template)
+/* What manifest_fill puts words together from. */
+struct filling {
+    const struct values *values;
+    const struct prong_kernel *kernel;
+};
+
+static int put_value(void *arg, uint32_t index, struct buf *out)
 {
+    const struct filling *f = arg;
+    const char *text = values_find(f->values, f->kernel->params[index].name);
+
+    return text == NULL ? -EINVAL : buf_add_text(out, text);
+}
+
+static char *make_word(struct filling *f, const char *template)
+{
+    struct err err = {.text = "there is no memory"};
+    struct buf b;
+    char *word;
+
+    buf_init(&b, WORD_BYTES_MAX);
+    if (manifest_fill(template, f->kernel, put_value, f, &b, &err) < 0 || buf_add(&b, "", 1) < 0)
+        give_up("its command", err.text);
+    word = buf_take(&b);
+    if (word == NULL)
+        give_up("its command", "there is no memory");
+    return word;
+}
+
+/* The words as they stand, or with what the task gives. */
+static char **make_words(const struct values *v, const struct program *program, bool once)
+{
+    struct filling f = {.values = v};
     size_t count = 0;
     char **words;
 
-    while (template[count] != NULL)
+    if (once)
+        f.kernel = &program->manifest->declared->kernel;
+    while (program->argv[count] != NULL)
         count++;
     words = calloc(count + 1, sizeof(*words));
-    for (size_t i = 0; words != NULL && i < count; i++) {
-        words[i] = values_expand(v, template[i]);
-        if (words[i] == NULL)
-            give_up("its command", "there is no memory");
-    }
+    for (size_t i = 0; words != NULL && i < count; i++)
+        words[i] = once ? make_word(&f, program->argv[i]) : (char *)(uintptr_t)program->argv[i];
     return words;
 }
 
@@ -124,17 +153,16 @@ static void run_child(void *arg)
         read_values(&values);
         (void)fcntl(CHILD_FD, F_SETFD, FD_CLOEXEC);
     }
-    words = make_words(&values, program->argv);
+    words = make_words(&values, program, s->once_fds != NULL);
     env = make_environment(&values, program->env);
     if (words == NULL || env == NULL)
         give_up(program->name, "there is no memory");
     if (chdir(s->config->registry->dir) < 0)
         give_up(s->config->registry->dir, strerror(errno));
-    limit(RLIMIT_AS, program->memory_bytes);
-    limit(RLIMIT_CPU, program->cpu_s);
-    environ = env; /* its own PATH is searched */
-    (void)execvp(words[0], words);
-    give_up(words[0], strerror(errno));
+    limit(RLIMIT_AS, program->manifest->limits.memory_bytes);
+    limit(RLIMIT_CPU, program->manifest->limits.cpu_s);
+    (void)execve(program->path, words, env);
+    give_up(program->path, strerror(errno));
 }
 
 /* Both ends close-on-exec: the child's is made one of its three streams, or descriptor 3. */
@@ -170,8 +198,7 @@ static void close_all(int fds[LEND_FD_COUNT])
 pid_t start_program(const struct start_config *c, uint32_t place, const int *once_fds,
                     int ret_fds[LEND_FD_COUNT])
 {
-    struct start s = {
-        .config = c, .program = c->registry->programs[place], .once_fds = once_fds};
+    struct start s = {.config = c, .program = c->registry->programs[place], .once_fds = once_fds};
     int ours[LEND_FD_COUNT];
     pid_t pid = make_pipes(&s, ours);
 
