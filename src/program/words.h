@@ -50,4 +50,7 @@ void words_flush(struct words *w, words_tell *tell, void *arg);
 /* The last lines that fit, oldest first, with " | " between them; "" when it never said anything. */
 void words_last(const struct words *w, char *out, size_t capacity);
 
+/* The same as a sentence to go behind another: " Its last words: ….", or "". */
+void words_last_sentence(const struct words *w, char *out, size_t capacity);
+
 #endif

@@ -69,9 +69,9 @@ static void dismiss(struct copies *c, struct copy *copy)
 
 void copies_release(struct copies *c, struct copy *copy)
 {
-    bool is_well = !copy->has_died && (talk_is_settled(&copy->talk) ||
-                                       (copy->talk.state == TALK_STARTING &&
-                                        frame_reader_is_empty(&c->in)));
+    bool is_well =
+        !copy->has_died && (talk_is_settled(&copy->talk) ||
+                            (copy->talk.state == TALK_STARTING && frame_reader_is_empty(&c->in)));
 
     frame_reader_clear(&c->in);
     if (!is_well) {
@@ -233,21 +233,22 @@ static void wait_for(struct copies *c, struct copy *copy, int timeout_ms, words_
                      void *arg)
 {
     short out = copy->talk.fd >= 0 && talk_is_sending(&copy->talk) ? POLLOUT : 0;
+    /* In this order, so that what it wrote before it answered is seen with the answer. */
     struct pollfd p[] = {
-        {.fd = c->spawn_fd, .events = POLLIN},
+        {.fd = copy->talk.fd >= 0 ? copy->talk.fd : copy->out_fd, .events = (short)(POLLIN | out)},
         {.fd = copy->words.fds[0], .events = POLLIN},
         {.fd = copy->words.fds[1], .events = POLLIN},
-        {.fd = copy->talk.fd >= 0 ? copy->talk.fd : copy->out_fd, .events = (short)(POLLIN | out)},
+        {.fd = c->spawn_fd, .events = POLLIN},
     };
 
     if (poll(p, ARRAY_SIZE(p), timeout_ms) <= 0)
         return;
-    if (p[0].revents != 0)
-        hear(c);
+    if ((p[0].revents & POLLOUT) != 0)
+        (void)talk_flush(&copy->talk); /* when it is gone, reading says so too */
     if (p[1].revents != 0 || p[2].revents != 0)
         (void)words_read(&copy->words, tell, arg);
-    if ((p[3].revents & POLLOUT) != 0)
-        (void)talk_flush(&copy->talk); /* when it is gone, reading says so too */
+    if (p[3].revents != 0)
+        hear(c);
 }
 
 void copies_wait(struct copies *c, struct copy *copy, int timeout_ms, words_tell *tell, void *arg)
@@ -285,6 +286,9 @@ struct copy *copies_held(struct copies *c, uint32_t place)
             copy->used = ++c->clock;
             return copy;
         }
+        if (!copy->has_died && copy->talk.state != TALK_STARTING)
+            log_info("program %s ended, or said something that nobody asked for; it is replaced",
+                     copy->program->name);
         copies_kill(c, copy);
         return NULL;
     }

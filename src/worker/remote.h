@@ -30,7 +30,7 @@ int remote_init(struct remote *r, const struct registry *registry, int spawn_fd,
                 size_t result_bytes_max);
 
 /* After each task: the copy that it used may serve others. */
-void remote_end_task(struct remote *r);
+void remote_end_task(struct task *t);
 
 /* What stands in the declaration of a program's kernel. */
 const struct registry_remote *remote_functions(void);

@@ -39,9 +39,8 @@ static _Noreturn void refuse(struct trial *t, const char *why)
 
     (void)words_read(&t->words, log_line, t);
     words_flush(&t->words, log_line, t);
-    words_last(&t->words, last, sizeof(last));
-    (void)snprintf(report->sentence, sizeof(report->sentence), "%.*s%s%s", 380, why,
-                   *last == '\0' ? "" : " Its last words: ", last);
+    words_last_sentence(&t->words, last, sizeof(last));
+    (void)snprintf(report->sentence, sizeof(report->sentence), "%.*s%s", 380, why, last);
     end(report, JUDGE_REFUSED);
 }
 
@@ -59,7 +58,7 @@ static _Noreturn void tell_ended(struct trial *t)
         (void)poll(p, ARRAY_SIZE(p), clock_poll_ms(clock_now_ns(), end_ns));
     }
     words_flush(&t->words, log_line, t);
-    words_last(&t->words, report->sentence, sizeof(report->sentence));
+    words_last_sentence(&t->words, report->sentence, sizeof(report->sentence) - 200);
     end(report, JUDGE_ENDED);
 }
 

@@ -18,7 +18,7 @@ enum { JUDGE_DATA_MAX = 2 << 20 };
 enum judge_outcome {
     JUDGE_SILENT = 0, /* the judge did not come to it */
     JUDGE_REFUSED,    /* `sentence` says why */
-    JUDGE_ENDED, /* the program did, before it was ready; `sentence` is its last words, or "" */
+    JUDGE_ENDED, /* the program did, before it was ready; `sentence` is as of words_last_sentence */
     JUDGE_READY,
 };
 

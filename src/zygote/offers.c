@@ -194,8 +194,8 @@ static void explain_end(const struct offer *offer, char *out, size_t capacity)
         (void)snprintf(how, sizeof(how), "was killed by SIG%s", sigabbrev_np(WTERMSIG(status)));
     else
         (void)snprintf(how, sizeof(how), "exited with code %d", WEXITSTATUS(status));
-    (void)snprintf(out, capacity, "It %s before it was ready.%s%.*s", how,
-                   *words == '\0' ? "" : " Its last words: ", DESCRIPTION_TEXT_MAX - 200, words);
+    (void)snprintf(out, capacity, "It %s before it was ready.%.*s", how, DESCRIPTION_TEXT_MAX - 200,
+                   words);
 }
 
 static void add_kernel(const struct offers *o, const struct offer *offer, const void *data,
