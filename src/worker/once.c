@@ -75,31 +75,24 @@ static int fail_full(struct task *t)
                      t->out->max);
 }
 
-/* What there is of its answer. 1 while there may be more, 0 at its end, -1 when the task has failed. */
-static int read_answer(struct task *t, struct copy *copy)
+/* What there is of its answer, up to READ_BYTES. 1 while there may be more, 0 at its end, -1 when the task
+ * has failed. *ret_waits: nothing is there now. */
+static int read_answer(struct task *t, struct copy *copy, bool *ret_waits)
 {
-    for (;;) {
-        size_t before = t->out->size;
-        size_t room = MIN((size_t)READ_BYTES, t->out->max - before + 1);
-        char spare;
-        char *at = before < t->out->max
-                       ? output_reserve(t->out, MIN(room, t->out->max - before))
-                       : &spare;
-        ssize_t n;
+    size_t before = t->out->size;
+    size_t room = MIN((size_t)READ_BYTES, t->out->max - before);
+    char spare = 0; /* for the byte too many */
+    char *at = room == 0 ? &spare : output_reserve(t->out, room);
+    ssize_t n;
 
-        if (at == NULL)
-            return task_fail(t, "There is no memory for the result.");
-        n = read(copy->out_fd, at, at == &spare ? 1 : t->out->size - before);
-        if (n > 0 && at == &spare)
-            return fail_full(t);
-        t->out->size = before + (size_t)MAX(n, (ssize_t)0);
-        if (n < 0 && (errno == EAGAIN || errno == EINTR))
-            return 1;
-        if (n <= 0)
-            return 0;
-        if (task_is_cancelled(t, task_coarse_now_ns()))
-            return 1;
-    }
+    if (at == NULL)
+        return task_fail(t, "There is no memory for the result.");
+    n = read(copy->out_fd, at, MAX(room, (size_t)1));
+    *ret_waits = n < 0 && (errno == EAGAIN || errno == EINTR);
+    if (n > 0 && room == 0)
+        return fail_full(t);
+    t->out->size = before + (size_t)MAX(n, (ssize_t)0);
+    return n > 0 || *ret_waits;
 }
 
 /* Until it has ended and all is read; -1 when it has to be killed before. */
@@ -108,17 +101,17 @@ static int follow(struct task *t, struct copy *copy)
     bool is_open = true;
 
     while (is_open || !copy->has_died) {
-        bool had_died = copy->has_died;
-        int rc = is_open ? read_answer(t, copy) : 0;
+        bool had_died = copy->has_died, waits = true;
+        int rc = is_open ? read_answer(t, copy, &waits) : 1;
         if (rc < 0 || task_is_cancelled(t, task_coarse_now_ns()))
             return -1;
-        if (is_open && (rc == 0 || had_died)) {
-            /* What somebody else still holds open is not waited for. */
+        /* What somebody else still holds open is not waited for. */
+        if (rc == 0 || (had_died && waits)) {
             check_close_fd(&copy->out_fd);
             copy->out_fd = -1;
             is_open = false;
         }
-        if (is_open || !copy->has_died)
+        if (waits && !(copy->has_died && !is_open))
             remote_wait(t, copy, REMOTE_LOOK_MS);
     }
     return 0;
