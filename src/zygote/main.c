@@ -210,7 +210,7 @@ int main(int argc, char **argv)
     if (announce_hello(config.control_fd) < 0)
         _exit(ZYGOTE_EXIT_DONE);
     load_kernels(&registry, &refused, &a, &config);
-    /* Loaded; from here on no path is opened, and a mounted directory can be unmounted. */
+    /* Loaded; from here on only the children that become programs open a path. */
     if (chdir("/") < 0 || announce_kernels(config.control_fd, &registry, &refused) < 0)
         _exit(ZYGOTE_EXIT_DONE);
     log_debug("%u kernels are ready", registry.count);
