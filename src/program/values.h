@@ -1,7 +1,7 @@
 /*
  * F2b, behind the wall. What one task gives to a program that runs once: names and texts, written by the
- * worker into a piece of memory that only the forked child reads, after it has given up all it could give
- * up; and how they become words of its command line and variables of its environment. Uses ipc and base.
+ * worker into the pipe that will be the program's standard input, behind their length, and read by the forked
+ * child alone, after it has given up all it could give up; and how they become words of its command line and variables of its environment. Uses ipc and base.
  */
 #ifndef PROGRAM_VALUES_H
 #define PROGRAM_VALUES_H

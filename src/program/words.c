@@ -1,7 +1,6 @@
 #include "program/words.h"
 
 #include <errno.h>
-#include <fcntl.h>
 
 #include "base/check.h"
 #include "base/clock.h"
@@ -17,10 +16,6 @@ void words_open(struct words *w, int out_fd, int err_fd)
     w->second = 0;
     w->in_second = 0;
     w->dropped = 0;
-    for (int i = 0; i < WORDS_STREAMS; i++) {
-        if (w->fds[i] >= 0)
-            (void)fcntl(w->fds[i], F_SETFL, O_NONBLOCK);
-    }
 }
 
 void words_close(struct words *w)

@@ -36,7 +36,7 @@ struct words {
 /* A line without its end; UTF-8, printable. */
 typedef void words_tell(void *arg, const char *line);
 
-/* Takes the descriptors, either of which may be -1. */
+/* Takes the descriptors, which are non-blocking; either may be -1. */
 void words_open(struct words *w, int out_fd, int err_fd);
 void words_close(struct words *w);
 

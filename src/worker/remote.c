@@ -147,12 +147,12 @@ static int lost(struct task *t, struct copy *copy, const struct talk_said *said)
 
 /* ---- a copy that is ready ---- */
 
-struct copy *remote_borrow(struct task *t, uint32_t place, const int *once_fds)
+struct copy *remote_borrow(struct task *t, uint32_t place)
 {
     struct copies *c = &t->remote->copies;
     struct copy *copy;
 
-    copies_wish(c, place, once_fds);
+    copies_wish(c, place);
     while ((copy = copies_granted(c)) == NULL && c->refused == 0) {
         if (task_is_cancelled(t, task_coarse_now_ns())) {
             copies_forget(c);
@@ -204,7 +204,7 @@ static int get_copy(struct task *t)
     if (r->copy == NULL)
         r->copy = copies_held(&r->copies, place);
     if (r->copy == NULL)
-        r->copy = remote_borrow(t, place, NULL);
+        r->copy = remote_borrow(t, place);
     return r->copy == NULL ? -1 : await_ready(t, r->copy);
 }
 

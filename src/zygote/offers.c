@@ -86,7 +86,7 @@ static int start_both(struct offers *o, struct offer *offer)
     if (map == MAP_FAILED)
         return -errno;
     judge.report = offer->report = map;
-    pid = start_program(&o->start, offer->place, NULL, fds);
+    pid = start_program(&o->start, offer->place, fds);
     if (pid < 0)
         return pid;
     offer->program_pid = pid;

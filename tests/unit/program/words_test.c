@@ -8,6 +8,8 @@
 
 #include <cmocka.h>
 
+#include <fcntl.h>
+
 #include "base/check.h"
 #include "program/words.h"
 
@@ -28,8 +30,8 @@ static int open_all(void **state)
     int a[2], b[2];
 
     (void)state;
-    assert_int_equal(pipe(a), 0);
-    assert_int_equal(pipe(b), 0);
+    assert_int_equal(pipe2(a, O_NONBLOCK), 0);
+    assert_int_equal(pipe2(b, O_NONBLOCK), 0);
     words_open(&words, a[0], b[0]);
     out = a[1];
     err = b[1];
@@ -135,7 +137,7 @@ static void test_the_last_words(void **state)
     words_last(&words, last, sizeof(last));
     assert_string_equal(last, "");
     for (int i = 0; i < 13; i++) {
-        char line[16];
+        char line[24];
         (void)snprintf(line, sizeof(line), "line %d\n", i);
         write_text(err, line);
     }
