@@ -24,6 +24,7 @@
 #include "healthcheck.h"
 #include "http/access_log.h"
 #include "http/listen.h"
+#include "ipc/layers.h"
 #include "machine.h"
 #include "state/metrics.h"
 
@@ -70,6 +71,10 @@ static struct sched_config sched_config_of(const struct prong *p)
                  .log_level = c->log_level,
                  .log_format = c->log_format,
                  .enable_fault_kernel = c->enable_fault_kernel,
+                 .sandbox = c->sandbox,
+                 .sandbox_user = c->sandbox_user,
+                 .sandbox_without = c->sandbox_without,
+                 .worker_bytes_max = c->worker_memory,
                  .workers = {(unsigned)c->workers, (unsigned)c->express},
                  .result_bytes_max = c->result_max,
                  .slab_bytes_max = MAX(c->raw_max, c->result_max) * 2,
@@ -224,11 +229,9 @@ static int start(struct prong *p, struct err *err)
         rc = sched_start(&p->api.sched, &sched_config, err);
     if (rc < 0)
         return rc;
-    rc = sched_wait_ready(p->api.sched, clock_now_ns() + READY_S * CLOCK_NS_PER_S);
-    if (rc < 0)
-        return err_set(err, rc, "No worker was ready within %d s; what the zygote said is above.",
-                       READY_S);
-    rc = start_durable(p, err);
+    rc = sched_wait_ready(p->api.sched, clock_now_ns() + READY_S * CLOCK_NS_PER_S, err);
+    if (rc == 0)
+        rc = start_durable(p, err);
     if (rc < 0)
         return rc;
     server_config = server_config_of(p);
@@ -404,6 +407,20 @@ static int serve(struct prong *p)
     return EXIT_SUCCESS;
 }
 
+/* The zygote reads them again; here they are refused before anything is started. */
+static int check_sandbox(const struct config *c, struct err *err)
+{
+    enum layers_mode mode;
+    struct err why = {""};
+    uint32_t without;
+
+    if (layers_mode_parse(c->sandbox, &mode, &why) < 0)
+        return err_set(err, -EINVAL, "--sandbox: %s", why.text);
+    if (c->sandbox_without != NULL && layers_parse(c->sandbox_without, &without, &why) < 0)
+        return err_set(err, -EINVAL, "--sandbox-without: %s", why.text);
+    return 0;
+}
+
 static int prepare(struct prong *p, struct err *err)
 {
     enum log_level level;
@@ -421,7 +438,9 @@ static int prepare(struct prong *p, struct err *err)
                        p->config.state_durability);
     log_init("prong", level);
     log_set_format(format);
-    rc = listen_inherit(&p->listen_fd, err);
+    rc = check_sandbox(&p->config, err);
+    if (rc == 0)
+        rc = listen_inherit(&p->listen_fd, err);
     if (rc < 0)
         return rc;
     if (p->listen_fd >= 0)
@@ -442,6 +461,8 @@ static int prepare(struct prong *p, struct err *err)
         .config = {.timeout_ns = p->config.timeout_ns,
                    .json_bytes_max = p->config.json_max,
                    .raw_bytes_max = p->config.raw_max,
+                   .sandbox = p->config.sandbox,
+                   .sandbox_user = p->config.sandbox_user,
                    .job_timeout_ns = p->config.job_timeout_ns,
                    .job_attempts = (unsigned)p->config.job_attempts},
         .kv = kv_new((struct kv_limits) {.keys_max = p->config.state_keys,

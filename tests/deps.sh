@@ -28,6 +28,7 @@ build)
     need libinih-dev "the manifests of kernels" header ini.h
     need libpng-dev "pictures of the mandelbrot kernel" header png.h
     need zlib1g-dev "what libpng compresses with" header zlib.h
+    need libseccomp-dev "the filter of system calls around workers" header seccomp.h
     need uthash-dev "hash tables" header uthash.h
     ;;
 check)

@@ -3,6 +3,7 @@
 #include "api/api.h"
 #include "base/clock.h"
 #include "base/parse.h"
+#include "ipc/layers.h"
 #include "state/metrics.h"
 
 void api_livez(struct request *r)
@@ -86,6 +87,18 @@ static json_t *jobs_status_json(struct store *store)
                      (json_int_t)counts.inputs_bytes, "store", store_name(store), "broken", broken);
 }
 
+/* As it was asked for, and which layers of it children enter. Nothing but the mode before the zygote has said. */
+static json_t *sandbox_json(const struct api_config *config, const struct proto_sandbox *sandbox)
+{
+    json_t *layers = json_object();
+
+    for (unsigned i = 0; i < LAYERS_COUNT; i++)
+        (void)json_object_set_new(layers, layers_name(i), json_boolean(sandbox->active & 1u << i));
+    return json_pack("{s:s, s:s, s:I, s:o, s:i}", "mode", config->sandbox, "user",
+                     config->sandbox_user, "uid", (json_int_t)sandbox->uid, "layers", layers,
+                     "landlock_abi", (int)sandbox->landlock_abi);
+}
+
 void api_status(struct request *r)
 {
     struct api *api = api_of(r);
@@ -102,18 +115,20 @@ void api_status(struct request *r)
         (void)json_array_append_new(workers, worker_json(&st->workers[i], now_ns));
     respond_json(
         r, 200,
-        json_pack("{s:s, s:f, s:s, s:i, s:i, s:o, s:o, s:o, s:{s:i, s:i, s:f}, s:{s:o, s:o, s:o}}",
-                  "version", PRONG_VERSION, "uptime",
-                  (double)(now_ns - api->started_ns) / (double)CLOCK_NS_PER_S, "state",
-                  st->is_draining ? "draining"
-                  : st->is_ready  ? "ready"
-                                  : "starting",
-                  "pid", getpid(), "zygote_pid", st->zygote_pid, "workers", workers, "queue",
-                  queue_json(st), "jobs", jobs_status_json(api->store), "compute", "running",
-                  (int)st->running, "tasks", (int)st->inflight, "backlog_s",
-                  (double)st->backlog_ns / (double)CLOCK_NS_PER_S, "latency", "http",
-                  latency_json(METRIC_HTTP_DURATION), "queue", latency_json(METRIC_JOB_QUEUE),
-                  "run", latency_json(METRIC_JOB_RUN)));
+        json_pack(
+            "{s:s, s:f, s:s, s:i, s:i, s:o, s:o, s:o, s:o, s:{s:i, s:i, s:f}, s:{s:o, s:o, s:o}}",
+            "version", PRONG_VERSION, "uptime",
+            (double)(now_ns - api->started_ns) / (double)CLOCK_NS_PER_S, "state",
+            st->is_draining ? "draining"
+            : st->is_ready  ? "ready"
+                            : "starting",
+            "pid", getpid(), "zygote_pid", st->zygote_pid, "workers", workers, "queue",
+            queue_json(st), "jobs", jobs_status_json(api->store), "sandbox",
+            sandbox_json(&api->config, &st->sandbox), "compute", "running", (int)st->running,
+            "tasks", (int)st->inflight, "backlog_s",
+            (double)st->backlog_ns / (double)CLOCK_NS_PER_S, "latency", "http",
+            latency_json(METRIC_HTTP_DURATION), "queue", latency_json(METRIC_JOB_QUEUE), "run",
+            latency_json(METRIC_JOB_RUN)));
     free(st);
 }
 

@@ -19,6 +19,7 @@ struct api_config {
     size_t raw_bytes_max;    /* of a raw body */
     uint64_t job_timeout_ns; /* of one attempt of a durable job, which may only shorten it */
     unsigned job_attempts;   /* of an idempotent kernel, unless the job says otherwise */
+    const char *sandbox, *sandbox_user; /* the options, to be shown */
 };
 
 struct api {

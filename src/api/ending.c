@@ -56,6 +56,14 @@ static void explain_death(const struct ending *e, struct ending_problem *p)
         (void)json_object_set_new(p->extra, "signal", json_integer(signal));
         (void)json_object_set_new(p->extra, "signal_name", json_string(sigabbrev_np(signal)));
         (void)json_object_set_new(p->extra, "oom", json_boolean(e->was_oom));
+        if (signal == SIGSYS) {
+            (void)snprintf(
+                p->detail, sizeof(p->detail),
+                "The worker that ran kernel %s was killed by SIGSYS: it called the "
+                "system in a way that its sandbox forbids; no other request was touched.",
+                name);
+            return;
+        }
         (void)snprintf(p->detail, sizeof(p->detail),
                        "The worker that ran kernel %s was killed by SIG%s%s; no other request was "
                        "touched. The same input may do it again.",

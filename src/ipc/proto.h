@@ -7,8 +7,8 @@
  * `struct proto_head`; its `bytes` must be the length of the message. The receiver bounds every length
  * and index before use, and a peer that breaks the rules is killed, never resynchronised.
  *
- *   control  prong <-> zygote, fd 3 of the zygote        HELLO LOADING KERNEL REFUSED READY FORKED EXITED
- *                                                        / FORK KILL
+ *   control  prong <-> zygote, fd 3 of the zygote        HELLO SANDBOX LOADING KERNEL REFUSED READY
+ *                                                        FORKED EXITED / FORK KILL
  *   intake   prong  -> all workers of a kind, shared     TASK; whoever is free takes the next
  *   channel  prong <-> one worker                        ANSWER / ACK
  *
@@ -60,6 +60,7 @@ enum proto_type {
     PROTO_ACK,       /* prong -> worker: the out slab has been read and may be written again */
     PROTO_REFUSED,   /* zygote -> prong, before READY, one per file that is left out */
     PROTO_LOADING,   /* zygote -> prong, before READY: it may take a while */
+    PROTO_SANDBOX,   /* zygote -> prong, after HELLO; body: why it ends, when it does */
 };
 
 struct proto_head {
@@ -72,6 +73,14 @@ struct proto_hello {
     uint32_t version;
     uint32_t pid;
     char build[64]; /* NUL-terminated; equal in both programs of one build */
+};
+
+struct proto_sandbox {
+    struct proto_head head;
+    uint32_t wanted, active; /* masks of LAYER_…, ipc/layers.h */
+    uint32_t landlock_abi;   /* of the system; 0: it has none */
+    uint32_t uid;            /* that workers run as */
+    /* a sentence without NUL follows, when the sandbox that was asked for is not to be had */
 };
 
 struct proto_kernel {
@@ -222,6 +231,7 @@ enum { PROTO_EXIT_RETIRED = 0, PROTO_EXIT_SETUP = 70 };
 
 static_assert(sizeof(struct proto_head) == 8, "wire struct");
 static_assert(sizeof(struct proto_hello) == 80, "wire struct");
+static_assert(sizeof(struct proto_sandbox) == 24, "wire struct");
 static_assert(sizeof(struct proto_kernel) == 16, "wire struct");
 static_assert(sizeof(struct proto_refused) == 8, "wire struct");
 static_assert(sizeof(struct proto_loading) == 16, "wire struct");

@@ -50,6 +50,8 @@ struct pool {
     uint64_t pause_ns;
     uint64_t ready_ns; /* since when it is UP */
     bool has_hello;
+    struct proto_sandbox sandbox;
+    struct err refusal; /* "" when the sandbox is as it was asked for */
 
     /* Shared by senders, who do not hold the scheduler's lock; alone for who opens and closes. */
     pthread_rwlock_t intake_lock;

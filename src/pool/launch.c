@@ -11,29 +11,59 @@
 #include "ipc/chan.h"
 #include "pool/internal.h"
 
-enum { PAUSE_FIRST_MS = 100, PAUSE_MAX_MS = 5000, END_MS = 500 };
+enum { PAUSE_FIRST_MS = 100, PAUSE_MAX_MS = 5000, END_MS = 500, ARGUMENTS_MAX = 32 };
 
 extern char **environ;
 
+/* What the zygote is started with; the texts are the config's. */
+struct arguments {
+    char *argv[ARGUMENTS_MAX + 1];
+    size_t count;
+    char parent[24], worker_bytes[24];
+};
+
+static void add_argument(struct arguments *a, const char *text)
+{
+    CHECK(a->count < ARGUMENTS_MAX);
+    a->argv[a->count++] = (char *)(uintptr_t)text;
+}
+
+/* With NULL the zygote has its own default. */
+static void add_option(struct arguments *a, const char *flag, const char *value)
+{
+    if (value == NULL)
+        return;
+    add_argument(a, flag);
+    add_argument(a, value);
+}
+
+static void fill_arguments(struct arguments *a, const struct pool_config *c)
+{
+    (void)snprintf(a->parent, sizeof(a->parent), "%d", getpid());
+    (void)snprintf(a->worker_bytes, sizeof(a->worker_bytes), "%llu",
+                   (unsigned long long)c->worker_bytes_max);
+    add_argument(a, c->zygote);
+    add_argument(a, c->kernels);
+    add_argument(a, c->log_level);
+    add_option(a, "--parent", a->parent);
+    add_option(a, "--log-format", c->log_format == NULL ? "auto" : c->log_format);
+    add_option(a, "--sandbox", c->sandbox);
+    add_option(a, "--sandbox-user", c->sandbox_user);
+    add_option(a, "--sandbox-without", c->sandbox_without);
+    add_option(a, "--worker-memory", a->worker_bytes);
+    if (c->enable_fault_kernel)
+        add_argument(a, "--enable-fault-kernel");
+}
+
 static int spawn(const struct pool *p, int socket, int *ret_pid)
 {
-    char parent[24];
-    char *argv[] = {
-        (char *)(uintptr_t)p->config.zygote,
-        (char *)(uintptr_t)p->config.kernels,
-        (char *)(uintptr_t)p->config.log_level,
-        (char *)(uintptr_t) "--parent",
-        parent,
-        (char *)(uintptr_t) "--log-format",
-        (char *)(uintptr_t)(p->config.log_format == NULL ? "auto" : p->config.log_format),
-        p->config.enable_fault_kernel ? (char *)(uintptr_t) "--enable-fault-kernel" : NULL,
-        NULL};
+    struct arguments arguments = {0};
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
     sigset_t all, none;
     int rc;
 
-    (void)snprintf(parent, sizeof(parent), "%d", getpid());
+    fill_arguments(&arguments, &p->config);
     (void)sigfillset(&all);
     (void)sigemptyset(&none);
     CHECK(posix_spawn_file_actions_init(&actions) == 0 && posix_spawnattr_init(&attributes) == 0);
@@ -42,7 +72,7 @@ static int spawn(const struct pool *p, int socket, int *ret_pid)
     CHECK(posix_spawnattr_setsigmask(&attributes, &none) == 0);
     CHECK(posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK) ==
           0);
-    rc = posix_spawn(ret_pid, p->config.zygote, &actions, &attributes, argv, environ);
+    rc = posix_spawn(ret_pid, p->config.zygote, &actions, &attributes, arguments.argv, environ);
     (void)posix_spawn_file_actions_destroy(&actions);
     (void)posix_spawnattr_destroy(&attributes);
     return -rc;

@@ -108,6 +108,15 @@ static void restart(struct pool *p, uint64_t now_ns)
         log_error("%s", err.text);
 }
 
+static void take_sandbox(struct pool *p, const struct pool_event *event)
+{
+    p->sandbox = event->sandbox;
+    (void)snprintf(p->refusal.text, sizeof(p->refusal.text), "%s",
+                   event->data == NULL ? "" : (const char *)event->data);
+    if (p->refusal.text[0] != '\0')
+        log_error("the zygote does not start: %s", p->refusal.text);
+}
+
 void pool_apply(struct pool *p, struct pool_event *event)
 {
     struct slot *s = &p->slots[event->slot];
@@ -130,6 +139,9 @@ void pool_apply(struct pool *p, struct pool_event *event)
     case POOL_LOADING:
         if (p->state == ZYGOTE_STARTING)
             p->deadline_ns = event->until_ns + POOL_HANDSHAKE_S * CLOCK_NS_PER_S;
+        return;
+    case POOL_SANDBOXED:
+        take_sandbox(p, event);
         return;
     case POOL_READY:
         p->state = ZYGOTE_UP;
@@ -199,6 +211,16 @@ bool pool_is_up(const struct pool *p)
 int pool_zygote_pid(const struct pool *p)
 {
     return p->zygote_pid;
+}
+
+const struct proto_sandbox *pool_sandbox(const struct pool *p)
+{
+    return &p->sandbox;
+}
+
+const char *pool_refusal(const struct pool *p)
+{
+    return p->refusal.text;
 }
 
 struct slab_store *pool_slabs(struct pool *p)

@@ -40,6 +40,8 @@ struct pool_config {
     const char *log_level;
     const char *log_format; /* NULL: as auto */
     bool enable_fault_kernel;
+    const char *sandbox, *sandbox_user, *sandbox_without; /* NULL: as the zygote has it */
+    uint64_t worker_bytes_max; /* that kernels may allocate in a worker; 0: no limit */
     unsigned workers[POOL_KIND_COUNT];
     size_t result_bytes_max; /* of one task */
     size_t slab_bytes_max;
@@ -66,6 +68,7 @@ enum pool_event_kind {
     POOL_LOADING,  /* the zygote says how long it may still take until READY */
     POOL_READY,    /* the zygote has loaded the kernels; the catalog is filled */
     POOL_DOWN,     /* the zygote ended, and all workers with it: every task that was sent is lost */
+    POOL_SANDBOXED,  /* what the zygote's children are locked into; data: why it ends, if it does */
     POOL_MISBEHAVED, /* a worker broke the rules of the wire and is being killed; EXITED follows */
 };
 
@@ -78,6 +81,7 @@ struct pool_event {
         struct proto_exited exited;
         struct proto_forked forked; /* STARTED */
         uint64_t until_ns;          /* LOADING */
+        struct proto_sandbox sandbox;
     };
     char media_type[PROTO_MEDIA_MAX + 1];
     void *data; /* ANSWERED: malloc'd and NUL-terminated, whoever takes it sets NULL */
@@ -203,6 +207,12 @@ struct pool_worker {
 /* Fills in up to `max`; how many there are. */
 size_t pool_workers(const struct pool *p, struct pool_worker *ret, size_t max);
 int pool_zygote_pid(const struct pool *p);
+
+/* What the zygote has said last; all zero before. */
+const struct proto_sandbox *pool_sandbox(const struct pool *p);
+
+/* Why there is no sandbox as it was asked for, and so no zygote; "" when there is. */
+const char *pool_refusal(const struct pool *p);
 struct slab_store *pool_slabs(struct pool *p); /* without the lock */
 
 #endif

@@ -175,6 +175,20 @@ static bool take_hello(struct pool *p, const struct proto_hello *hello)
     return true;
 }
 
+static bool take_sandbox(struct pool *p, const struct proto_sandbox *sandbox, size_t got,
+                         struct pool_batch *batch)
+{
+    struct pool_event *event;
+
+    if (!p->has_hello)
+        return false;
+    event = event_new(batch, POOL_SANDBOXED, 0);
+    event->sandbox = *sandbox;
+    event->bytes = got - sizeof(*sandbox);
+    event->data = strndup((const char *)(sandbox + 1), event->bytes);
+    return true;
+}
+
 static bool take_kernel(struct pool *p, const struct proto_kernel *kernel, size_t got)
 {
     struct description *about;
@@ -244,6 +258,8 @@ static bool take_control(struct pool *p, const uint8_t *frame, size_t got, struc
         return take_exited(p, f);
     if ((f = chan_frame_exact(frame, got, PROTO_HELLO, sizeof(struct proto_hello))) != NULL)
         return take_hello(p, f);
+    if ((f = chan_frame(frame, got, PROTO_SANDBOX, sizeof(struct proto_sandbox))) != NULL)
+        return take_sandbox(p, f, got, batch);
     if ((f = chan_frame(frame, got, PROTO_KERNEL, sizeof(struct proto_kernel))) != NULL)
         return take_kernel(p, f, got);
     if ((f = chan_frame(frame, got, PROTO_REFUSED, sizeof(struct proto_refused))) != NULL)

@@ -307,6 +307,7 @@ void answer_event(struct sched *s, struct pool_event *event)
     case POOL_DOWN:
         death_of_zygote(s);
         return;
+    case POOL_SANDBOXED:
     case POOL_MISBEHAVED:
         return;
     }

@@ -110,7 +110,7 @@ static void count_workers(struct sched *s)
     for (int kind = 0; kind < POOL_KIND_COUNT; kind++)
         s->live[kind] = pool_live(s->pool, (enum pool_kind)kind);
     s->is_ready = s->is_ready || s->live[POOL_ORDINARY] == s->config.pool.workers[POOL_ORDINARY];
-    if (s->is_ready && !was_ready)
+    if ((s->is_ready && !was_ready) || *pool_refusal(s->pool) != '\0')
         (void)pthread_cond_broadcast(&s->changed);
 }
 

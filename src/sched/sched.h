@@ -43,8 +43,8 @@ struct sched;
 int sched_start(struct sched **ret, const struct sched_config *config, struct err *err);
 
 /* Waits until workers take tasks, or the deadline: -ETIMEDOUT. While the zygote says that its programs take long to
- * start, the deadline moves. */
-int sched_wait_ready(struct sched *s, uint64_t deadline_ns);
+ * start, the deadline moves. -EPERM when the sandbox that was asked for is not to be had. */
+int sched_wait_ready(struct sched *s, uint64_t deadline_ns, struct err *err);
 
 /* From now on submissions are refused. */
 void sched_drain(struct sched *s);
@@ -83,6 +83,7 @@ struct sched_worker {
 struct sched_status {
     bool is_ready, is_draining;
     int zygote_pid;
+    struct proto_sandbox sandbox;
     size_t queued[QUEUE_CLASS_COUNT];
     size_t queue_max;
     size_t running;      /* requests that have a task out */

@@ -37,6 +37,7 @@ void sched_status(struct sched *s, struct sched_status *ret)
     *ret = (struct sched_status) {.is_ready = pool_is_up(s->pool) && s->live[POOL_ORDINARY] > 0,
                                   .is_draining = s->is_draining,
                                   .zygote_pid = pool_zygote_pid(s->pool),
+                                  .sandbox = *pool_sandbox(s->pool),
                                   .queue_max = s->config.queue_max,
                                   .running = s->running,
                                   .inflight = s->inflight,

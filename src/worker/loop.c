@@ -11,11 +11,11 @@
 #include "base/log.h"
 #include "ipc/chan.h"
 #include "ipc/shm.h"
+#include "sandbox/sandbox.h"
 #include "worker/home.h"
 #include "worker/remote.h"
 #include "worker/retire.h"
 #include "worker/run.h"
-#include "worker/sandbox.h"
 #include "worker/task.h"
 
 /* Where the sandbox puts them. */
@@ -90,10 +90,18 @@ static int open_statm(void)
     return open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
 }
 
+/* Two outputs of one answer's size, each of which doubles while it grows. */
+static uint64_t memory_max(const struct worker_config *c)
+{
+    return c->memory_bytes_max == 0 ? 0 : c->memory_bytes_max + 4 * c->fork->out_bytes;
+}
+
 static void enter_sandbox(const struct worker_config *c)
 {
+    struct sandbox_policy policy = {.kind = SANDBOX_KERNEL, .memory_bytes = memory_max(c)};
     struct sandbox_rules rules = {
         .name = "prong-worker",
+        .policy = &policy,
         .parent = c->parent,
         .nice = c->fork->nice,
         .keep = {c->fds[PROTO_FORK_CHANNEL], c->fds[PROTO_FORK_INTAKE], open_statm(), c->spawn_fd},
@@ -113,6 +121,7 @@ static void set_up(struct worker *w, const struct worker_config *c)
     log_init("prong-worker", (enum log_level)c->log_level);
     w->registry = c->registry;
     map_memory(w, c);
+    home_settle(c->fork->home_cpu);
     enter_sandbox(c);
     if (task_init(&w->task, w->page, w->control, &w->channel) < 0)
         end_unsound("there is no memory.");
@@ -121,7 +130,6 @@ static void set_up(struct worker *w, const struct worker_config *c)
         end_unsound("there is no memory.");
     w->task.remote = &w->remote;
     retire_init(&w->retire, c->fork, STATM_FD, w->page);
-    home_settle(c->fork->home_cpu);
     w->used = usage_now();
 }
 

@@ -1,6 +1,6 @@
 /*
  * F3, behind the wall. The life of a worker: take a task from the intake, run it, answer, until it
- * retires or prong is gone. Uses kernel, ipc and base; nothing of the zygote but the numbers handed
+ * retires or prong is gone. Uses kernel, sandbox, ipc and base; nothing of the zygote but the numbers handed
  * over here. Runs in a child that was forked for it, alone and with one thread.
  */
 #ifndef WORKER_LOOP_H
@@ -15,9 +15,10 @@ struct worker_config {
     const struct registry *registry;
     const struct proto_fork *fork; /* the frame: limits and niceness */
     int fds[PROTO_FORK_FD_COUNT];
-    int spawn_fd;  /* to ask the zygote for programs; -1: there are none */
-    pid_t parent;  /* the zygote */
-    int log_level; /* enum log_level */
+    int spawn_fd;              /* to ask the zygote for programs; -1: there are none */
+    pid_t parent;              /* the zygote */
+    int log_level;             /* enum log_level */
+    uint64_t memory_bytes_max; /* that kernels may allocate; 0: no limit */
 };
 
 /* Enters the sandbox and works. Ends the process: PROTO_EXIT_RETIRED between two tasks, when prong

@@ -28,6 +28,23 @@ int announce_loading(int fd, uint64_t ns)
     return chan_send_struct(fd, &loading, sizeof(loading), 0);
 }
 
+int announce_sandbox(int fd, const struct sandbox_report *report, const char *refusal)
+{
+    struct proto_sandbox frame = {
+        .head = chan_head(PROTO_SANDBOX, sizeof(frame) + strlen(refusal)),
+        .wanted = report->wanted,
+        .active = report->active,
+        .landlock_abi = (uint32_t)report->landlock_abi,
+        .uid = report->uid,
+    };
+    struct iovec iov[2] = {
+        {.iov_base = &frame, .iov_len = sizeof(frame)},
+        {.iov_base = (void *)(uintptr_t)refusal, .iov_len = strlen(refusal)},
+    };
+
+    return chan_send(fd, iov, ARRAY_SIZE(iov), NULL, 0, 0);
+}
+
 static int announce_kernel(int fd, uint32_t index, const struct registry_kernel *k, struct buf *b)
 {
     struct proto_kernel frame = {.index = index};

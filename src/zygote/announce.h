@@ -1,6 +1,6 @@
 /*
  * F4, behind the wall. What the zygote tells prong before it is asked anything: who it is, and
- * which kernels it has, and has not. Uses kernel, ipc and base. All functions: 0, or what chan_send failed with
+ * which kernels it has, and has not. Uses kernel, sandbox, ipc and base. All functions: 0, or what chan_send failed with
  * (-EPIPE: prong is gone).
  */
 #ifndef ZYGOTE_ANNOUNCE_H
@@ -8,9 +8,13 @@
 
 #include "kernel/refusals.h"
 #include "kernel/registry.h"
+#include "sandbox/sandbox.h"
 
 /* HELLO, before anything that takes time, so that prong knows soon that the builds match. */
 int announce_hello(int fd);
+
+/* What sandbox_prepare has found, or why it refuses. */
+int announce_sandbox(int fd, const struct sandbox_report *report, const char *refusal);
 
 /* LOADING: READY comes within `ns`. */
 int announce_loading(int fd, uint64_t ns);

@@ -8,7 +8,7 @@
 #include "base/log.h"
 #include "program/talk.h"
 #include "program/words.h"
-#include "worker/sandbox.h"
+#include "sandbox/sandbox.h"
 
 enum { RESULT_MAX = 1 << 20 }; /* none is expected */
 
@@ -137,8 +137,10 @@ static void listen_to(struct trial *t)
 
 static void enter_sandbox(const struct judge *j)
 {
+    struct sandbox_policy policy = {.kind = SANDBOX_KERNEL};
     struct sandbox_rules rules = {
         .name = "prong-trial",
+        .policy = &policy,
         .parent = j->zygote,
         .keep = {j->fds[LEND_SOCKET], j->fds[LEND_OUT], j->fds[LEND_ERR]},
         .keep_count = LEND_FD_COUNT,

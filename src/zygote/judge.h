@@ -1,6 +1,6 @@
 /*
  * F4, behind the wall. The child that listens to a program which is being tried. Uses program, kernel,
- * worker/sandbox and base.
+ * sandbox and base.
  */
 #ifndef ZYGOTE_JUDGE_H
 #define ZYGOTE_JUDGE_H

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "ipc/chan.h"
+#include "sandbox/sandbox.h"
 #include "worker/loop.h"
 #include "zygote/children.h"
 #include "zygote/programs.h"
@@ -90,6 +91,7 @@ static int handle_fork(struct zygote *z, const struct proto_fork *f, const int *
         .fork = f,
         .parent = z->pid,
         .log_level = z->config->log_level,
+        .memory_bytes_max = z->config->worker_bytes_max,
     };
     struct proto_forked forked = {
         .head = chan_head(PROTO_FORKED, sizeof(forked)),
@@ -178,8 +180,10 @@ static int reap_all(struct zygote *z)
     int rc = 0;
 
     reap_clear(z->config->reap_fd);
-    while (rc == 0 && reap_next(&child))
+    while (rc == 0 && reap_next(&child)) {
+        sandbox_forget(child.pid);
         rc = tell(z, &child);
+    }
     return rc;
 }
 
@@ -237,6 +241,7 @@ static void kill_all(struct zygote *z)
         (void)poll(&p, 1, clock_poll_ms(clock_now_ns(), deadline_ns));
         reap_clear(z->config->reap_fd);
         while (reap_next(&child)) {
+            sandbox_forget(child.pid);
             if (!programs_reaped(&z->programs, &child))
                 (void)children_remove(&z->children, child.pid, &slot, &generation);
         }
@@ -250,7 +255,9 @@ int zygote_run(const struct zygote_config *config)
 
     z = (struct zygote) {
         .config = config, .pid = getpid(), .epoll_fd = epoll_create1(EPOLL_CLOEXEC)};
-    z.start = (struct start_config) {.registry = config->registry, .zygote = z.pid};
+    z.start = (struct start_config) {.registry = config->registry,
+                                     .zygote = z.pid,
+                                     .memory_bytes_max = config->worker_bytes_max};
     programs_init(&z.programs, config->registry, start_copy, &z.start);
     rc = serve(&z);
     kill_all(&z);

@@ -14,6 +14,7 @@ struct zygote_config {
     int control_fd;                  /* to prong */
     int reap_fd;                     /* of reap_open */
     int log_level;                   /* enum log_level; the workers' */
+    uint64_t worker_bytes_max;       /* that kernels may allocate in a worker; 0: no limit */
 };
 
 /* Serves until prong is gone (ZYGOTE_EXIT_DONE) or breaks the protocol (ZYGOTE_EXIT_PROTOCOL, after

@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <sys/prctl.h>
@@ -14,6 +15,7 @@
 #include "base/log.h"
 #include "base/parse.h"
 #include "ipc/proto.h"
+#include "sandbox/sandbox.h"
 #include "worker/host.h"
 #include "worker/remote.h"
 #include "zygote/announce.h"
@@ -28,6 +30,8 @@ enum { EXIT_USAGE = 64, EXIT_SYSTEM = 71 };
 
 static const char usage[] = "Usage: prong-zygote KERNELS_DIR LOG_LEVEL [--parent PID] "
                             "[--log-format FORMAT] [--enable-fault-kernel]\n"
+                            "  [--sandbox MODE] [--sandbox-user NAME] [--sandbox-without LAYERS] "
+                            "[--worker-memory BYTES]\n"
                             "It is started by prong, with a socket on descriptor 3; to compute "
                             "something, run prong.\n";
 
@@ -37,6 +41,8 @@ struct arguments {
     enum log_format log_format;
     pid_t parent; /* 0: not given */
     bool with_fault;
+    struct sandbox_config sandbox;
+    uint64_t worker_bytes_max;
 };
 
 /* Its caller is a program, so whatever is wrong gets the same answer. */
@@ -64,6 +70,28 @@ static enum log_format read_format(const char *text)
     return format;
 }
 
+/* Of what begins with --sandbox or is --worker-memory; false for any other flag. */
+static bool read_sandbox(struct arguments *a, const char *flag, const char *value)
+{
+    struct err err;
+
+    if (strcmp(flag, "--sandbox") == 0) {
+        if (value == NULL || layers_mode_parse(value, &a->sandbox.mode, &err) < 0)
+            refuse("--sandbox takes auto, strict or off.");
+    } else if (strcmp(flag, "--sandbox-without") == 0) {
+        if (value == NULL || layers_parse(value, &a->sandbox.without, &err) < 0)
+            refuse("--sandbox-without takes names of layers with commas between.");
+    } else if (strcmp(flag, "--sandbox-user") == 0) {
+        a->sandbox.user = value;
+    } else if (strcmp(flag, "--worker-memory") == 0) {
+        if (value == NULL || parse_u64(value, &a->worker_bytes_max) < 0)
+            refuse("--worker-memory takes a number of bytes.");
+    } else {
+        return false;
+    }
+    return true;
+}
+
 static struct arguments read_arguments(int argc, char **argv)
 {
     struct arguments a = {0};
@@ -80,6 +108,8 @@ static struct arguments read_arguments(int argc, char **argv)
             a.parent = read_pid(argv[++i]);
         else if (strcmp(argv[i], "--log-format") == 0)
             a.log_format = read_format(argv[++i]);
+        else if (read_sandbox(&a, argv[i], argv[i + 1]))
+            i++;
         else
             refuse("There is no such flag.");
     }
@@ -142,6 +172,26 @@ static const char *find_sdk(void)
     return NULL;
 }
 
+/* Before any foreign code is loaded. */
+static void prepare_sandbox(struct arguments *a, int control_fd)
+{
+    const char *sdk = find_sdk();
+    char kernels_dir[PATH_MAX];
+    struct err err = {""};
+    int rc;
+
+    a->sandbox.kernels_dir = realpath(a->kernels_dir, kernels_dir);
+    a->sandbox.read = &sdk;
+    a->sandbox.read_count = sdk != NULL;
+    rc = sandbox_prepare(&a->sandbox, &err);
+    a->sandbox.kernels_dir = NULL;
+    a->sandbox.read = NULL;
+    if (announce_sandbox(control_fd, sandbox_report(), rc < 0 ? err.text : "") < 0)
+        _exit(ZYGOTE_EXIT_DONE);
+    if (rc < 0)
+        _exit(EXIT_SYSTEM);
+}
+
 static void load_programs(struct registry *r, struct refusals *refused, const struct folder *folder,
                           const struct zygote_config *z)
 {
@@ -149,6 +199,7 @@ static void load_programs(struct registry *r, struct refusals *refused, const st
         .folder = folder,
         .remote = remote_functions(),
         .sdk = find_sdk(),
+        .memory_bytes_max = z->worker_bytes_max,
         .reap_fd = z->reap_fd,
         .refuse = refusals_add,
         .refuse_arg = refused,
@@ -195,6 +246,7 @@ int main(int argc, char **argv)
         .registry = &registry,
         .control_fd = PROTO_ZYGOTE_FD,
         .log_level = (int)a.log_level,
+        .worker_bytes_max = a.worker_bytes_max,
     };
 
     check_socket();
@@ -209,6 +261,7 @@ int main(int argc, char **argv)
     }
     if (announce_hello(config.control_fd) < 0)
         _exit(ZYGOTE_EXIT_DONE);
+    prepare_sandbox(&a, config.control_fd);
     load_kernels(&registry, &refused, &a, &config);
     /* Loaded; from here on only the children that become programs open a path. */
     if (chdir("/") < 0 || announce_kernels(config.control_fd, &registry, &refused) < 0)

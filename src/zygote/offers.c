@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "sandbox/sandbox.h"
 #include "zygote/judge.h"
 #include "zygote/reap.h"
 #include "zygote/spawn.h"
@@ -172,8 +173,10 @@ static void await(struct offers *o)
 
         (void)poll(&p, 1, clock_poll_ms(clock_now_ns(), next_ns));
         reap_clear(o->config->reap_fd);
-        while (reap_next(&child))
+        while (reap_next(&child)) {
+            sandbox_forget(child.pid);
             note_end(o, &child);
+        }
     }
 }
 
@@ -265,7 +268,9 @@ void offers_run(struct registry *r, const struct offers_config *config)
 {
     const struct folder *folder = config->folder;
     struct offers o = {
-        .config = config, .registry = r, .start = {.registry = r, .zygote = getpid()}};
+        .config = config,
+        .registry = r,
+        .start = {.registry = r, .zygote = getpid(), .memory_bytes_max = config->memory_bytes_max}};
     CLEANUP_FREE struct offer *all = calloc(MAX(folder->count, 1U), sizeof(*all));
 
     if (all == NULL) {

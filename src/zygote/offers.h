@@ -15,8 +15,9 @@
 struct offers_config {
     const struct folder *folder; /* outlives the registry */
     const struct registry_remote *remote;
-    const char *sdk; /* a folder for PYTHONPATH; NULL: none */
-    int reap_fd;     /* of reap_open; no other child may be running */
+    const char *sdk;           /* a folder for PYTHONPATH; NULL: none */
+    uint64_t memory_bytes_max; /* of programs that do not say; 0: no limit */
+    int reap_fd;               /* of reap_open; no other child may be running */
     folder_refuse *refuse;
     void *refuse_arg;
 };

@@ -3,15 +3,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "base/err.h"
 #include "program/values.h"
-#include "worker/sandbox.h"
+#include "sandbox/sandbox.h"
 #include "zygote/spawn.h"
 
-enum { EXIT_NOT_STARTED = 126, CHILD_FD = 3, WORD_BYTES_MAX = 16 << 20 };
+enum { EXIT_NOT_STARTED = 126, WORD_BYTES_MAX = 16 << 20, FILES_MAX = 1024 };
 
 struct start {
     const struct start_config *config;
@@ -26,36 +25,39 @@ static _Noreturn void give_up(const char *what, const char *why)
     _exit(EXIT_NOT_STARTED);
 }
 
-static void limit(int resource, uint64_t value)
-{
-    struct rlimit limit = {.rlim_cur = value, .rlim_max = value};
-
-    if (value > 0 && setrlimit((__rlimit_resource_t)resource, &limit) < 0)
-        give_up("a limit is refused", strerror(errno));
-}
-
-/* Afterwards it has its three streams, and on CHILD_FD the socket, if it speaks frames. */
+/* Afterwards it has its three streams, and on SANDBOX_FIRST_FD the socket, if it speaks frames. */
 static void enter_sandbox(const struct start *s)
 {
+    const struct manifest_limits *limits = &s->program->manifest->limits;
     bool once = s->program->runs_once;
+    struct sandbox_policy policy = {
+        .kind = SANDBOX_PROGRAM,
+        .memory_bytes =
+            limits->memory_bytes == 0 ? s->config->memory_bytes_max : limits->memory_bytes,
+        .cpu_s = limits->cpu_s,
+        .nofile = FILES_MAX,
+        .network = limits->network,
+        .threads = limits->threads,
+        .read = limits->read,
+        .read_count = limits->read_count,
+    };
+    int nothing = once ? -1 : open("/dev/null", O_RDONLY | O_CLOEXEC);
+    int stdio[] = {once ? s->theirs[LEND_SOCKET] : nothing, s->theirs[LEND_OUT],
+                   s->theirs[LEND_ERR]};
     struct sandbox_rules rules = {
         .name = "prong-program",
+        .policy = &policy,
         .parent = s->config->zygote,
-        .keep = {s->theirs[LEND_SOCKET], s->theirs[LEND_OUT], s->theirs[LEND_ERR]},
-        .keep_count = LEND_FD_COUNT,
+        .stdio = stdio,
+        .keep = {s->theirs[LEND_SOCKET]},
+        .keep_count = once ? 0 : 1,
     };
     struct err err;
 
     (void)dup2(s->theirs[LEND_ERR], STDERR_FILENO);
     if (sandbox_enter(&rules, &err) < 0)
         give_up("the sandbox", err.text);
-    if (dup2(CHILD_FD + LEND_OUT, STDOUT_FILENO) < 0 ||
-        (once && dup2(CHILD_FD + LEND_SOCKET, STDIN_FILENO) < 0))
-        give_up("its streams", strerror(errno));
-    (void)close_range(once ? CHILD_FD : CHILD_FD + 1, ~0U, 0);
     (void)signal(SIGPIPE, SIG_DFL);
-    if (!once)
-        (void)fcntl(CHILD_FD, F_SETFD, 0);
 }
 
 /* Not a byte more: what follows is the program's. */
@@ -168,8 +170,6 @@ static void run_child(void *arg)
         give_up(program->name, "there is no memory");
     if (chdir(s->config->registry->dir) < 0)
         give_up(s->config->registry->dir, strerror(errno));
-    limit(RLIMIT_AS, program->manifest->limits.memory_bytes);
-    limit(RLIMIT_CPU, program->manifest->limits.cpu_s);
     (void)execve(program->path, words, env);
     give_up(program->path, strerror(errno));
 }

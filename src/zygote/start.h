@@ -1,6 +1,6 @@
 /*
  * F4, behind the wall. Starts one process of a program: the pipes, the fork, what the child gives up, and
- * exec. Uses program, kernel, worker/sandbox and base.
+ * exec. Uses program, kernel, sandbox and base.
  */
 #ifndef ZYGOTE_START_H
 #define ZYGOTE_START_H
@@ -13,6 +13,7 @@
 struct start_config {
     const struct registry *registry;
     pid_t zygote;
+    uint64_t memory_bytes_max; /* of programs that do not say; 0: no limit */
 };
 
 /* Forks a child that becomes the program at `place`, in the kernels' directory, with its environment and

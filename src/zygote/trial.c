@@ -13,7 +13,7 @@
 #include "base/log.h"
 #include "ipc/description.h"
 #include "kernel/plugin.h"
-#include "worker/sandbox.h"
+#include "sandbox/sandbox.h"
 #include "zygote/reap.h"
 #include "zygote/spawn.h"
 
@@ -93,7 +93,8 @@ static void describe(struct trial_report *report, const struct prong_kernel *k)
 /* What a child may do while it tries foreign code. */
 static int enter_sandbox(const struct trials *t, struct err *err)
 {
-    struct sandbox_rules rules = {.name = "prong-trial", .parent = t->zygote};
+    struct sandbox_policy policy = {.kind = SANDBOX_PROGRAM};
+    struct sandbox_rules rules = {.name = "prong-trial", .policy = &policy, .parent = t->zygote};
     return sandbox_enter(&rules, err);
 }
 
@@ -113,6 +114,8 @@ static void run_child(void *arg)
     if (enter_sandbox(t, &err) < 0 || plugin_open(path, &p, &report->step, &err) < 0)
         say(report, err.text);
     describe(report, &p.kernel);
+    if (sandbox_narrow(&err) < 0)
+        say(report, err.text);
     if (!t->config->with_fault && strcmp(p.kernel.name, "fault") == 0)
         _exit(TRIAL_PASSED);
     report->step = PLUGIN_INIT;
@@ -302,8 +305,10 @@ static void await(struct trials *t, uint64_t deadline_ns)
             return;
         (void)poll(&p, 1, clock_poll_ms(now, deadline_ns));
         reap_clear(t->config->reap_fd);
-        while (reap_next(&child))
+        while (reap_next(&child)) {
+            sandbox_forget(child.pid);
             note_end(t, &child);
+        }
         settle_next(t);
     }
 }

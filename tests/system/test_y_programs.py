@@ -3,6 +3,7 @@ import os
 import pathlib
 import shutil
 import signal
+import tempfile
 import textwrap
 
 import pytest
@@ -43,8 +44,11 @@ class Folder:
 
 
 @pytest.fixture
-def folder(tmp_path):
-    return Folder(tmp_path / "kernels")
+def folder():
+    """Where the user that programs run as can reach it, as pytest's own folders are not."""
+    with tempfile.TemporaryDirectory(prefix="prong-kernels-") as path:
+        os.chmod(path, 0o755)
+        yield Folder(pathlib.Path(path) / "kernels")
 
 
 @pytest.fixture
@@ -221,7 +225,7 @@ def test_an_idempotent_one_is_tried_again(folder, start, tmp_path):
         else:
             result(f, "done")
     """, flags="pure idempotent", params="[param mark]\ntype = string\n[param how]\ntype = string\n")
-    s = start()
+    s = start(sandbox="off")  # it leaves marks
     for how in ("die", "retry"):
         answer = s.post("/compute/flaky", {"mark": str(tmp_path / how), "how": how})
         assert (answer.status, answer.body) == (200, b'"done"'), answer
@@ -313,7 +317,7 @@ def test_one_that_dies_at_a_later_start(folder, start, tmp_path):
         open({str(mark)!r}, "w").close()
         serve(None, kernels=[{{"name": "late", "version": "1"}}])
     """)
-    s = start()
+    s = start(sandbox="off")  # it leaves a mark
     problem = assert_problem(s.post("/compute/late", {}), 502, "worker-died", exit_code=1)
     assert "before it was ready. Its last words: no second time" in problem["detail"]
 
@@ -329,7 +333,7 @@ def test_one_that_starts_for_longer_than_a_request_may_wait(folder, start, tmp_p
             time.sleep(1)
         serve(lambda f: result(f, "ready"), kernels=[{{"name": "heavy", "version": "1"}}])
     """)
-    s = start(workers=1)
+    s = start(workers=1, sandbox="off")  # it leaves marks
     assert_problem(s.post("/compute/heavy", {}, prong_timeout=0.2), 504, "deadline")
     assert s.post("/compute/heavy", {}).json == "ready"
     assert starts.read_text() == "xx", "the trial's, and one that went on starting"
@@ -414,7 +418,7 @@ def test_once_and_its_exit_codes(folder, start, tmp_path):
     folder.manifest("exit", "exec = sh exit.sh {n}")
     folder.write("again.sh", "[ -e $1 ] && { echo done; exit 0; }\ntouch $1\nexit 75\n")
     folder.manifest("again", "exec = sh again.sh {mark}", params="[param mark]\ntype = string\n", flags="idempotent")
-    s = start()
+    s = start(sandbox="off")  # it leaves a mark
     assert s.post("/compute/exit", {"n": 0}).body == b""
     problem = assert_problem(s.post("/compute/exit", {"n": 1}), 500, "kernel-failed")
     assert problem["detail"] == "Program exit failed with exit code 1. Its last words: so it is."

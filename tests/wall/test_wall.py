@@ -132,7 +132,7 @@ def functions_of(*folders):
 
 
 OF_SERVER = ("thread", "jobs", "state", "pool", "http", "sched", "api")
-OF_ZYGOTE = ("kernel", "program", "worker", "zygote")
+OF_ZYGOTE = ("kernel", "program", "sandbox", "worker", "zygote")
 
 
 @pytest.mark.parametrize("program,ours,theirs", [("prong", OF_SERVER, OF_ZYGOTE), ("prong-zygote", OF_ZYGOTE, OF_SERVER)])
@@ -168,6 +168,10 @@ def test_no_function_of_ours_stands_in_for_a_librarys(program, library):
     """The linker would not say so, and the library itself would call ours."""
     (path,) = re.findall(rf"{re.escape(library)} => (\S+)", run("ldd", DIR / program).stdout)
     assert symbols(DIR / program, "--defined-only") & symbols(path, "-D", "--defined-only") <= {"_init", "_fini"}
+def test_the_zygote_alone_filters_system_calls():
+    """Once it holds, no thread of the server could be without; and it is libseccomp that makes the filters."""
+    assert [p for p in ("prong", "prong-zygote", "prong-client") if any("seccomp" in lib for lib in needed(DIR / p))] == ["prong-zygote"]
+    assert {os.path.dirname(p) for p in calls(r"#include <seccomp\.h>|\bSYS_(seccomp|landlock_[a-z_]+)\b")} == {"sandbox"}
 
 
 def test_the_client_alone_loads_libcurl():

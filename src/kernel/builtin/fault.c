@@ -1,8 +1,9 @@
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "prong/kernel.h"
@@ -23,6 +24,7 @@ enum {
     MODE_FORK,
     MODE_STOP,
     MODE_GARBAGE,
+    MODE_FORBIDDEN,
     MODE_COUNT
 };
 
@@ -37,9 +39,10 @@ enum {
 #define GARBAGE_FD_MAX 63
 
 static const char *const modes[MODE_COUNT + 1] = {
-    [MODE_SEGV] = "segv", [MODE_ABORT] = "abort", [MODE_EXIT] = "exit",
-    [MODE_HANG] = "hang", [MODE_SPIN] = "spin",   [MODE_ALLOC] = "alloc",
-    [MODE_FORK] = "fork", [MODE_STOP] = "stop",   [MODE_GARBAGE] = "garbage",
+    [MODE_SEGV] = "segv",           [MODE_ABORT] = "abort", [MODE_EXIT] = "exit",
+    [MODE_HANG] = "hang",           [MODE_SPIN] = "spin",   [MODE_ALLOC] = "alloc",
+    [MODE_FORK] = "fork",           [MODE_STOP] = "stop",   [MODE_GARBAGE] = "garbage",
+    [MODE_FORBIDDEN] = "forbidden",
 };
 
 static const struct prong_param params[] = {
@@ -136,10 +139,9 @@ static int run_stop(struct prong_ctx *ctx)
 
 static int is_socket(int fd)
 {
-    int type;
-    socklen_t bytes = sizeof(type);
+    struct stat st;
 
-    return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &bytes) == 0;
+    return fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode);
 }
 
 static int run_garbage(struct prong_ctx *ctx)
@@ -158,10 +160,18 @@ static int run_garbage(struct prong_ctx *ctx)
     return prong_print(ctx, "{\"sockets\":%d}", sockets);
 }
 
+/* Alone it does nothing, but no kernel has a reason for it: a sandbox takes it for an attempt to get out. */
+static int run_forbidden(struct prong_ctx *ctx)
+{
+    (void)unshare(0);
+    return prong_fail(ctx, "There is no sandbox, or it lets everything through.");
+}
+
 static int (*const runs[MODE_COUNT])(struct prong_ctx *) = {
-    [MODE_SEGV] = run_segv, [MODE_ABORT] = run_abort, [MODE_EXIT] = run_exit,
-    [MODE_HANG] = run_hang, [MODE_SPIN] = run_spin,   [MODE_ALLOC] = run_alloc,
-    [MODE_FORK] = run_fork, [MODE_STOP] = run_stop,   [MODE_GARBAGE] = run_garbage,
+    [MODE_SEGV] = run_segv,           [MODE_ABORT] = run_abort, [MODE_EXIT] = run_exit,
+    [MODE_HANG] = run_hang,           [MODE_SPIN] = run_spin,   [MODE_ALLOC] = run_alloc,
+    [MODE_FORK] = run_fork,           [MODE_STOP] = run_stop,   [MODE_GARBAGE] = run_garbage,
+    [MODE_FORBIDDEN] = run_forbidden,
 };
 
 static int map(struct prong_ctx *ctx, uint64_t lo, uint64_t hi)

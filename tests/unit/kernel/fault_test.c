@@ -178,6 +178,17 @@ static void writes_garbage_to_sockets(void **state)
     mock_release(&m);
 }
 
+static void says_that_nothing_forbids(void **state)
+{
+    struct mock m;
+
+    (void)state;
+    mock_init(&m);
+    mock_text(&m, "mode", "forbidden");
+    assert_non_null(mock_complaint(&m));
+    mock_release(&m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -187,6 +198,7 @@ int main(void)
         cmocka_unit_test(forks_eight_children),
         cmocka_unit_test(complains_when_memory_runs_out),
         cmocka_unit_test(writes_garbage_to_sockets),
+        cmocka_unit_test(says_that_nothing_forbids),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

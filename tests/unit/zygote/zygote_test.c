@@ -109,6 +109,7 @@ static void receive_kernels(void)
 
     assert_int_equal(hello->version, PROTO_VERSION);
     assert_int_equal(hello->pid, zygote.pid);
+    (void)receive(PROTO_SANDBOX, sizeof(struct proto_sandbox));
     for (;;) {
         ssize_t n = chan_recv_until(zygote.control, frame, sizeof(frame),
                                     clock_now_ns() + PRONG_SIDE_WAIT_NS);
