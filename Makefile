@@ -12,7 +12,7 @@ B := build/$(BUILD)
 PYTHON ?= /usr/bin/python3
 
 SERVER   := base ipc thread jobs jobs/store state cache pool http sched durable api
-ISOLATED := base ipc kernel sandbox worker zygote
+ISOLATED := base ipc kernel sandbox program worker zygote
 KERNELS  := $(patsubst src/kernel/builtin/%.c,$(B)/kernels/%.so,$(wildcard src/kernel/builtin/*.c))
 
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
@@ -36,7 +36,7 @@ ISOLATED_FLAGS := $(MODE_$(BUILD))
 KERNEL_FLAGS   := $(filter-out -O1 -O2,$(MODE_$(BUILD))) -O3 -ffp-contract=off -fno-math-errno -fvisibility=hidden
 SERVER_LIBS    := -lmicrohttpd -lgnutls -ljansson -lsqlite3 -lm -pthread
 CLIENT_LIBS    := -lcurl-gnutls -ljansson -lm -pthread
-ISOLATED_LIBS  := -linih -ljansson -lseccomp -ldl -lm
+ISOLATED_LIBS  := -lseccomp -linih -ljansson -ldl -lm
 
 objects = $(patsubst src/%.c,$(B)/$(1)/%.o,$(foreach d,$(2),$(wildcard src/$(d)/*.c)))
 SERVER_OBJECTS   := $(call objects,server,$(SERVER)) $(patsubst %,$(B)/server/%.o,config machine healthcheck client)
@@ -88,7 +88,7 @@ run: all ## build and serve on http://127.0.0.1:8080 (ARGS="--workers 4 …")
 # ---- tests ----------------------------------------------------------------------------------------
 UNIT := $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/*/*_test.c tests/unit/*/*/*_test.c))
 TEST_KERNELS := $(patsubst tests/unit/zygote/kernels/%.c,$(B)/test-kernels/%.so,$(wildcard tests/unit/zygote/kernels/*.c))
-ISOLATED_TESTS := $(filter $(B)/tests/kernel/% $(B)/tests/sandbox/% $(B)/tests/worker/% $(B)/tests/zygote/%,$(UNIT))
+ISOLATED_TESTS := $(filter $(B)/tests/kernel/% $(B)/tests/program/% $(B)/tests/sandbox/% $(B)/tests/worker/% $(B)/tests/zygote/%,$(UNIT))
 CLIENT_TESTS := $(filter $(B)/tests/cli/%,$(UNIT))
 SERVER_TESTS := $(filter-out $(ISOLATED_TESTS) $(CLIENT_TESTS),$(UNIT))
 

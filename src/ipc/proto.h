@@ -7,7 +7,8 @@
  * `struct proto_head`; its `bytes` must be the length of the message. The receiver bounds every length
  * and index before use, and a peer that breaks the rules is killed, never resynchronised.
  *
- *   control  prong <-> zygote, fd 3 of the zygote        HELLO SANDBOX KERNEL REFUSED READY FORKED EXITED / FORK KILL
+ *   control  prong <-> zygote, fd 3 of the zygote        HELLO SANDBOX LOADING KERNEL REFUSED READY
+ *                                                        FORKED EXITED / FORK KILL
  *   intake   prong  -> all workers of a kind, shared     TASK; whoever is free takes the next
  *   channel  prong <-> one worker                        ANSWER / ACK
  *
@@ -35,6 +36,7 @@ enum {
     PROTO_MEDIA_MAX = 127,        /* bytes of a media type */
     PROTO_ERROR_MAX = 1024,       /* bytes of a kernel's own error sentence */
     PROTO_KERNELS_MAX = 256,      /* kernels of one zygote */
+    PROTO_PROGRAMS_MAX = 64,      /* programs of one zygote, which offer some of its kernels */
     PROTO_WORKERS_MAX = 512,      /* workers of one zygote */
     PROTO_REFUSALS_MAX = 64,      /* files that one zygote tells of; more are only logged */
     PROTO_REFUSED_FILE_MAX = 255, /* bytes of such a file's name */
@@ -57,6 +59,7 @@ enum proto_type {
     PROTO_ANSWER,    /* worker -> prong */
     PROTO_ACK,       /* prong -> worker: the out slab has been read and may be written again */
     PROTO_REFUSED,   /* zygote -> prong, before READY, one per file that is left out */
+    PROTO_LOADING,   /* zygote -> prong, before READY: it may take a while */
     PROTO_SANDBOX,   /* zygote -> prong, after HELLO; body: why it ends, when it does */
 };
 
@@ -90,6 +93,11 @@ struct proto_kernel {
 struct proto_refused {
     struct proto_head head;
     /* two texts follow, as ipc/wire.h puts them: the file's name, the reason */
+};
+
+struct proto_loading {
+    struct proto_head head;
+    uint64_t ns; /* READY comes within so long from now */
 };
 
 struct proto_ready {
@@ -194,6 +202,7 @@ enum proto_answer_kind {
     PROTO_ANSWER_FAILED,     /* the kernel's own error; the body is its sentence */
     PROTO_ANSWER_CANCELLED,
     PROTO_ANSWER_EMITTED, /* not the last frame of its task: the body is a part for the listener */
+    PROTO_ANSWER_DIED, /* not the worker, but the program that it asked: the body is a sentence */
 };
 
 struct proto_answer {
@@ -202,14 +211,15 @@ struct proto_answer {
     uint64_t run_ns; /* wall */
     uint64_t cpu_ns; /* user and system, by getrusage */
     uint64_t
-        units; /* MAP: how many from lo on are done; PLANNED: how many there are; else what ran */
+        units; /* MAP: how many from lo on are done; PLANNED: how many there are; DIED: its wait
+                  status; else what ran */
     double unit_cost; /* START */
     uint64_t result_bytes;
     uint32_t max_rss_kb;
     uint8_t kind;
     uint8_t in_slab;     /* the result is at 0 of the out slab: ACK when read */
     uint8_t media_bytes; /* the media type follows the struct; the inline result follows that */
-    uint8_t reserved;
+    uint8_t was_killed;  /* DIED: by us, because it broke the protocol */
 };
 
 struct proto_ack {
@@ -224,6 +234,7 @@ static_assert(sizeof(struct proto_hello) == 80, "wire struct");
 static_assert(sizeof(struct proto_sandbox) == 24, "wire struct");
 static_assert(sizeof(struct proto_kernel) == 16, "wire struct");
 static_assert(sizeof(struct proto_refused) == 8, "wire struct");
+static_assert(sizeof(struct proto_loading) == 16, "wire struct");
 static_assert(sizeof(struct proto_ready) == 16, "wire struct");
 static_assert(sizeof(struct proto_fork) == 64, "wire struct");
 static_assert(sizeof(struct proto_forked) == 32, "wire struct");

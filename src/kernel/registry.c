@@ -35,6 +35,36 @@ int registry_add(struct registry *r, const struct prong_kernel *k, const struct 
     return 0;
 }
 
+int registry_add_program(struct registry *r, const struct program *program)
+{
+    if (r->program_count == PROTO_PROGRAMS_MAX)
+        return -ENOSPC;
+    r->programs[r->program_count] = program;
+    return (int)r->program_count++;
+}
+
+int registry_add_remote(struct registry *r, const struct prong_kernel *k, uint32_t place,
+                        const struct registry_remote *remote, struct err *err)
+{
+    const struct program *program = r->programs[place];
+    struct prong_kernel copy = *k;
+    int rc;
+
+    copy.flags |= DESCRIPTION_PROGRAM;
+    copy.map = program->runs_once ? remote->once : k->plan == NULL ? remote->run : remote->map;
+    copy.plan = k->plan == NULL ? NULL : remote->plan;
+    copy.combine = k->combine == NULL ? NULL : remote->combine;
+    copy.finish = k->finish == NULL ? NULL : remote->finish;
+    copy.init = NULL;
+    copy.selftest = NULL;
+    rc = registry_add(r, &copy, NULL, err);
+    if (rc < 0)
+        return rc;
+    r->kernels[r->count - 1].program = program;
+    r->kernels[r->count - 1].program_place = place;
+    return 0;
+}
+
 int registry_add_declared(struct registry *r, struct declared *d, struct err *err)
 {
     int rc = registry_add(r, &d->kernel, NULL, err);
@@ -64,5 +94,5 @@ void registry_release(struct registry *r)
         free(r->kernels[i].broken);
         (void)declared_free(r->kernels[i].declared);
     }
-    r->count = 0;
+    r->count = r->program_count = 0;
 }

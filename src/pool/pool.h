@@ -65,6 +65,7 @@ enum pool_event_kind {
     POOL_ANSWERED, /* a frame about `task` */
     POOL_EXITED,   /* a worker ended; `task` is what it was running, 0 if nothing */
     POOL_STARTED,  /* a worker takes tasks from now on */
+    POOL_LOADING,  /* the zygote says how long it may still take until READY */
     POOL_READY,    /* the zygote has loaded the kernels; the catalog is filled */
     POOL_DOWN,     /* the zygote ended, and all workers with it: every task that was sent is lost */
     POOL_SANDBOXED,  /* what the zygote's children are locked into; data: why it ends, if it does */
@@ -79,6 +80,7 @@ struct pool_event {
         struct proto_answer answer; /* ANSWERED: bounded already */
         struct proto_exited exited;
         struct proto_forked forked; /* STARTED */
+        uint64_t until_ns;          /* LOADING */
         struct proto_sandbox sandbox;
     };
     char media_type[PROTO_MEDIA_MAX + 1];

@@ -13,6 +13,8 @@
 #define PRONG_BUILD_ID "dev"
 #endif
 
+#define LOADING_NS_MAX (3600 * CLOCK_NS_PER_S)
+
 static bool has_room(const struct pool_batch *batch)
 {
     return batch->count < POOL_BATCH_MAX;
@@ -40,7 +42,7 @@ static bool answer_is_sound(const struct pool *p, const struct proto_answer *a, 
     size_t fixed = sizeof(*a) + a->media_bytes;
     size_t inline_max = a->kind == PROTO_ANSWER_EMITTED ? PROTO_PART_MAX : PROTO_ANSWER_INLINE_MAX;
 
-    if (a->kind < PROTO_ANSWER_RESULT || a->kind > PROTO_ANSWER_EMITTED || a->task == 0 ||
+    if (a->kind < PROTO_ANSWER_RESULT || a->kind > PROTO_ANSWER_DIED || a->task == 0 ||
         a->media_bytes > PROTO_MEDIA_MAX)
         return false;
     if (a->in_slab)
@@ -236,6 +238,16 @@ static bool take_forked(struct pool *p, const struct proto_forked *forked, struc
     return true;
 }
 
+/* Only before READY, and not for ever. */
+static bool take_loading(struct pool *p, const struct proto_loading *loading,
+                         struct pool_batch *batch)
+{
+    if (!p->has_hello || loading->ns > LOADING_NS_MAX)
+        return false;
+    event_new(batch, POOL_LOADING, 0)->until_ns = clock_now_ns() + loading->ns;
+    return true;
+}
+
 static bool take_control(struct pool *p, const uint8_t *frame, size_t got, struct pool_batch *batch)
 {
     const void *f;
@@ -252,6 +264,8 @@ static bool take_control(struct pool *p, const uint8_t *frame, size_t got, struc
         return take_kernel(p, f, got);
     if ((f = chan_frame(frame, got, PROTO_REFUSED, sizeof(struct proto_refused))) != NULL)
         return take_refused(p, f, got);
+    if ((f = chan_frame_exact(frame, got, PROTO_LOADING, sizeof(struct proto_loading))) != NULL)
+        return take_loading(p, f, batch);
     if (chan_frame_exact(frame, got, PROTO_READY, sizeof(struct proto_ready)) != NULL &&
         p->has_hello) {
         event_new(batch, POOL_READY, 0);

@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 
 #include "base/check.h"
 #include "sandbox/internal.h"
@@ -258,16 +259,29 @@ static int allow_prctl(scmp_filter_ctx ctx)
                   : seccomp_rule_add_array(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(prctl), 1, &other);
 }
 
-/* Its limits can be read, which libc does for the stack. */
+/* Its limits can be read, which libc does for the stack. Those that a worker sets for each task can be
+ * changed, below what sandbox_enter has fixed. */
 static int allow_prlimit(scmp_filter_ctx ctx)
 {
+    static const scmp_datum_t own[] = {RLIMIT_DATA, RLIMIT_CPU};
+    static const scmp_datum_t fixed[] = {RLIMIT_FSIZE,    RLIMIT_STACK,  RLIMIT_CORE,
+                                         RLIMIT_NPROC,    RLIMIT_NOFILE, RLIMIT_MEMLOCK,
+                                         RLIMIT_AS,       RLIMIT_NICE,   RLIMIT_RTPRIO,
+                                         RLIMIT_MSGQUEUE, RLIMIT_RTTIME, RLIMIT_SIGPENDING};
     struct scmp_arg_cmp look[] = {SCMP_A0(SCMP_CMP_EQ, 0), SCMP_A2(SCMP_CMP_EQ, 0)};
-    struct scmp_arg_cmp change = SCMP_A2(SCMP_CMP_NE, 0);
     int rc = allow_if(ctx, SCMP_SYS(prlimit64), ARRAY_SIZE(look), look);
 
-    return rc < 0 ? rc
-                  : seccomp_rule_add_array(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(prlimit64), 1,
-                                           &change);
+    for (size_t i = 0; i < ARRAY_SIZE(own) && rc == 0; i++) {
+        struct scmp_arg_cmp change[] = {SCMP_A0(SCMP_CMP_EQ, 0), SCMP_A1(SCMP_CMP_EQ, own[i]),
+                                        SCMP_A2(SCMP_CMP_NE, 0)};
+        rc = allow_if(ctx, SCMP_SYS(prlimit64), ARRAY_SIZE(change), change);
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(fixed) && rc == 0; i++) {
+        struct scmp_arg_cmp change[] = {SCMP_A1(SCMP_CMP_EQ, fixed[i]), SCMP_A2(SCMP_CMP_NE, 0)};
+        rc = seccomp_rule_add_array(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(prlimit64),
+                                    ARRAY_SIZE(change), change);
+    }
+    return rc;
 }
 
 int seccomp_add_kernel(scmp_filter_ctx ctx)

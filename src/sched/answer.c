@@ -259,6 +259,10 @@ static void answered(struct sched *s, struct pool_event *event)
         return;
     }
     metrics_add(METRIC_TASKS, 0, 1);
+    if (event->answer.kind == PROTO_ANSWER_DIED) {
+        death_of_program(s, t, event);
+        return;
+    }
     ended = *t;
     task_end(s, t);
     if (run == NULL)
@@ -306,6 +310,9 @@ void answer_event(struct sched *s, struct pool_event *event)
         return;
     case POOL_STARTED:
         metrics_add(METRIC_WORKER_STARTS, 0, event->forked.pid > 0);
+        return;
+    case POOL_LOADING:
+        s->loading_until_ns = event->until_ns;
         return;
     case POOL_READY:
         metrics_add(METRIC_ZYGOTE_STARTS, 0, 1);

@@ -34,6 +34,7 @@ static bool may_retry(struct sched *s, struct run *run, const struct task *t)
 void death_retry(struct sched *s, struct run *run, const struct task *t)
 {
     run->receipt.retries++;
+    run_say(run, NULL);
     metrics_add(METRIC_TASK_RETRIES, 0, 1);
     if (t->op == PROTO_OP_START)
         run->state = RUN_NEW;
@@ -183,6 +184,26 @@ void death_of_worker(struct sched *s, const struct pool_event *event, enum pool_
      * answered after it had lost our trust. */
     if (!retired || event->misbehaved)
         audit(s, kind, status);
+}
+
+/* The worker lives on; but for the task it is as if it had died itself. */
+void death_of_program(struct sched *s, struct task *t, const struct pool_event *event)
+{
+    int status = (int)(uint32_t)event->answer.units;
+    const char *sentence = event->data == NULL ? "" : event->data;
+    struct run *run = t->run;
+
+    if (run != NULL) {
+        run->receipt.cpu_ns += event->answer.cpu_ns;
+        run_say(run, sentence);
+        if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && !event->answer.was_killed)
+            run->was_oom = death_by_oom(s);
+        log_about(TAILQ_FIRST(&run->jobs));
+        log_warning("the program of kernel %s is dead, job %s: %s", t->kernel->about->name,
+                    TAILQ_FIRST(&run->jobs)->id.text, sentence);
+        log_about(NULL);
+    }
+    death_of_task(s, t, status, true);
 }
 
 void death_of_zygote(struct sched *s)

@@ -151,6 +151,7 @@ struct sched {
     struct news_list news;
     struct ended_list ended;
     struct watch watch;
+    uint64_t loading_until_ns; /* what the zygote said of its programs */
     bool is_ready, is_draining, is_stopping;
     uint64_t oom_kills;
 
@@ -199,6 +200,7 @@ void answer_go_on(struct sched *s, struct run *run); /* combine, finish or end, 
 
 /* deaths.c: of workers and of the zygote. */
 void death_of_worker(struct sched *s, const struct pool_event *event, enum pool_kind kind);
+void death_of_program(struct sched *s, struct task *t, const struct pool_event *event);
 void death_of_zygote(struct sched *s);
 void death_of_task(struct sched *s, struct task *t, int status, bool counts);
 void death_retry(struct sched *s, struct run *run,
@@ -219,6 +221,7 @@ void run_leave(struct sched *s, struct job *job,
 size_t runs_waiting(const struct sched *s);
 void run_spend(struct sched *s, struct run *run, uint64_t ns); /* off the backlog */
 void run_fail(struct sched *s, struct run *run, const char *format, ...) PRINTF_LIKE(3, 4);
+void run_say(struct run *run, const char *sentence); /* why it may fail; NULL: forget that */
 uint64_t run_fingerprint(struct sched *s, const struct job *job);       /* before it is accepted */
 uint64_t run_fingerprint_again(struct sched *s, const struct run *run); /* the same of its run */
 void run_news(struct sched *s, struct job *job, struct news news);

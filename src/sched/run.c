@@ -213,10 +213,17 @@ void run_leave(struct sched *s, struct job *job, enum job_outcome outcome)
         end_job(s, job, outcome);
 }
 
+void run_say(struct run *run, const char *sentence)
+{
+    free(run->shared.text);
+    run->shared.text = sentence == NULL ? NULL : strdup(sentence);
+}
+
 void run_fail(struct sched *s, struct run *run, const char *format, ...)
 {
     va_list args;
 
+    run_say(run, NULL);
     va_start(args, format);
     if (vasprintf(&run->shared.text, format, args) < 0)
         run->shared.text = NULL;

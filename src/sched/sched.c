@@ -127,11 +127,15 @@ static bool wait_change(struct sched *s, uint64_t deadline_ns)
 
 int sched_wait_ready(struct sched *s, uint64_t deadline_ns, struct err *err)
 {
+    uint64_t patience_ns = deadline_ns - MIN(deadline_ns, clock_now_ns());
+
     LOCKED(&s->lock);
     while (!s->is_ready) {
+        uint64_t until_ns = MAX(deadline_ns, s->loading_until_ns + patience_ns);
         if (*pool_refusal(s->pool) != '\0')
             return err_set(err, -EPERM, "%s", pool_refusal(s->pool));
-        if (!wait_change(s, deadline_ns))
+        if (!wait_change(s, until_ns) && clock_now_ns() >= until_ns &&
+            until_ns >= s->loading_until_ns + patience_ns)
             return err_set(err, -ETIMEDOUT,
                            "No worker was ready in time; what the zygote said is above.");
     }

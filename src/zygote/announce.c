@@ -21,6 +21,13 @@ int announce_hello(int fd)
     return chan_send_struct(fd, &hello, sizeof(hello), 0);
 }
 
+int announce_loading(int fd, uint64_t ns)
+{
+    struct proto_loading loading = {.head = chan_head(PROTO_LOADING, sizeof(loading)), .ns = ns};
+
+    return chan_send_struct(fd, &loading, sizeof(loading), 0);
+}
+
 int announce_sandbox(int fd, const struct sandbox_report *report, const char *refusal)
 {
     struct proto_sandbox frame = {

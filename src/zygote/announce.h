@@ -16,6 +16,9 @@ int announce_hello(int fd);
 /* What sandbox_prepare has found, or why it refuses. */
 int announce_sandbox(int fd, const struct sandbox_report *report, const char *refusal);
 
+/* LOADING: READY comes within `ns`. */
+int announce_loading(int fd, uint64_t ns);
+
 /* One KERNEL for each, in the order of their indices, one REFUSED for each, then READY. */
 int announce_kernels(int fd, const struct registry *r, const struct refusals *refused);
 

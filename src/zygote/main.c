@@ -17,8 +17,10 @@
 #include "ipc/proto.h"
 #include "sandbox/sandbox.h"
 #include "worker/host.h"
+#include "worker/remote.h"
 #include "zygote/announce.h"
 #include "zygote/loop.h"
+#include "zygote/offers.h"
 #include "zygote/reap.h"
 #include "zygote/trial.h"
 
@@ -148,32 +150,77 @@ static void forbid_threads(void)
     (void)setenv("MKL_NUM_THREADS", "1", 1);
 }
 
+/* Where the Python SDK lies: beside us, in the tree that we were built in or installed to. */
+static const char *find_sdk(void)
+{
+    static const char *const places[] = {"../../src/sdk/python", "../../lib/prong/python"};
+    static char path[PATH_MAX];
+    char self[PATH_MAX], candidate[PATH_MAX];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+    char *slash;
+
+    self[MAX(n, (ssize_t)0)] = '\0';
+    slash = strrchr(self, '/');
+    if (slash == NULL)
+        return NULL;
+    *slash = '\0';
+    for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
+        n = snprintf(candidate, sizeof(candidate), "%s/%s", self, places[i]);
+        if (n > 0 && n < PATH_MAX && realpath(candidate, path) != NULL)
+            return path;
+    }
+    return NULL;
+}
+
 /* Before any foreign code is loaded. */
 static void prepare_sandbox(struct arguments *a, int control_fd)
 {
+    const char *sdk = find_sdk();
     char kernels_dir[PATH_MAX];
     struct err err = {""};
     int rc;
 
     a->sandbox.kernels_dir = realpath(a->kernels_dir, kernels_dir);
+    a->sandbox.read = &sdk;
+    a->sandbox.read_count = sdk != NULL;
     rc = sandbox_prepare(&a->sandbox, &err);
     a->sandbox.kernels_dir = NULL;
+    a->sandbox.read = NULL;
     if (announce_sandbox(control_fd, sandbox_report(), rc < 0 ? err.text : "") < 0)
         _exit(ZYGOTE_EXIT_DONE);
     if (rc < 0)
         _exit(EXIT_SYSTEM);
 }
 
+static void load_programs(struct registry *r, struct refusals *refused, const struct folder *folder,
+                          const struct zygote_config *z)
+{
+    struct offers_config config = {
+        .folder = folder,
+        .remote = remote_functions(),
+        .sdk = find_sdk(),
+        .memory_bytes_max = z->worker_bytes_max,
+        .reap_fd = z->reap_fd,
+        .refuse = refusals_add,
+        .refuse_arg = refused,
+    };
+    uint64_t patience_ns = offers_patience_ns(folder);
+
+    if (patience_ns > 0 && announce_loading(z->control_fd, patience_ns) < 0)
+        _exit(ZYGOTE_EXIT_DONE);
+    offers_run(r, &config);
+}
+
 /* The folder stays: kernels point to the limits in its manifests. */
 static void load_kernels(struct registry *r, struct refusals *refused, const struct arguments *a,
-                         int reap_fd)
+                         const struct zygote_config *z)
 {
     static struct folder folder;
     struct trial_config config = {
         .folder = &folder,
         .host = host_table(),
         .with_fault = a->with_fault,
-        .reap_fd = reap_fd,
+        .reap_fd = z->reap_fd,
         .timeout_ns = TRIAL_TIMEOUT_NS,
         .refuse = refusals_add,
         .refuse_arg = refused,
@@ -183,6 +230,7 @@ static void load_kernels(struct registry *r, struct refusals *refused, const str
     if (folder_read(a->kernels_dir, &folder, refusals_add, refused, &err) < 0)
         log_error("no kernel is loaded: %s", err.text);
     trial_run(r, &config);
+    load_programs(r, refused, &folder, z);
     for (uint32_t i = 0; i < r->count; i++) {
         if (r->kernels[i].broken != NULL)
             log_error("kernel %s is broken: %s", r->kernels[i].kernel.name, r->kernels[i].broken);
@@ -214,8 +262,8 @@ int main(int argc, char **argv)
     if (announce_hello(config.control_fd) < 0)
         _exit(ZYGOTE_EXIT_DONE);
     prepare_sandbox(&a, config.control_fd);
-    load_kernels(&registry, &refused, &a, config.reap_fd);
-    /* Loaded; from here on no path is opened, and a mounted directory can be unmounted. */
+    load_kernels(&registry, &refused, &a, &config);
+    /* Loaded; from here on only the children that become programs open a path. */
     if (chdir("/") < 0 || announce_kernels(config.control_fd, &registry, &refused) < 0)
         _exit(ZYGOTE_EXIT_DONE);
     log_debug("%u kernels are ready", registry.count);
