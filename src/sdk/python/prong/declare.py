@@ -153,8 +153,9 @@ def kernel(function: Any = None, *, name: Optional[str] = None, version: Optiona
              if is_set]
 
     def declare(function: F) -> F:
-        if function.__module__ == "__main__" and sys.argv[0] == _file_of(function) and start.is_under_prong():
-            start.begin_anew(sys.argv[0])
+        file = _file_of(function)
+        if file and file == getattr(sys.modules["__main__"], "__file__", "") and start.is_under_prong():
+            start.begin_anew(file)
         made = _make(function, name or function.__name__, split)
         made.version = version or _edition(function)
         made.media_type = media_type
