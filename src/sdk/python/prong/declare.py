@@ -251,7 +251,7 @@ def _example(made: Kernel, example: Union[str, Mapping[str, Any]]) -> str:
     """A query string; the defaults when none was given and nothing is required."""
     if isinstance(example, str) and example:
         return example
-    pairs = dict(example) if example else {}
+    pairs = {} if isinstance(example, str) else dict(example)
     if not pairs and not any(param.is_required for param in made.params):
         pairs = {p.name: p.default for p in made.params if p.type in ("integer", "number", "string", "choice")}
     return urllib.parse.urlencode({k: v if isinstance(v, str) else values.to_json(v).decode() for k, v in pairs.items()})
