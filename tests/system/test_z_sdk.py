@@ -1,7 +1,9 @@
 """Kernels in Python, in a running server: what the SDK promises for them from end to end."""
 import array
+import pathlib
 import signal
 import sys
+import tempfile
 
 import pytest
 from conftest import ROOT, assert_problem, run
@@ -88,12 +90,14 @@ def wait_for_ever(how: str = "asks") -> str:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    made = tmp_path_factory.mktemp("kernels")
-    made.chmod(0o755)
-    (made / "maths.py").write_text(MATHS)
-    (made / "maths.py").chmod(0o644)
-    return made
+def folder():
+    """Where whoever programs run as can reach it, which pytest's own folders are not."""
+    with tempfile.TemporaryDirectory(prefix="prong-kernels-") as made:
+        path = pathlib.Path(made)
+        path.chmod(0o755)
+        (path / "maths.py").write_text(MATHS)
+        (path / "maths.py").chmod(0o644)
+        yield path
 
 
 @pytest.fixture(scope="module")
