@@ -159,11 +159,12 @@ format: ## put every C file into the house's form
 
 install: all ## into $(DESTDIR)$(PREFIX)
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/prong $(DESTDIR)$(PREFIX)/lib/prong/kernels \
-		$(DESTDIR)$(PREFIX)/share/prong $(DESTDIR)$(PREFIX)/include/prong
+		$(DESTDIR)$(PREFIX)/lib/prong/python/prong $(DESTDIR)$(PREFIX)/share/prong $(DESTDIR)$(PREFIX)/include/prong
 	install -m 755 $(B)/prong $(DESTDIR)$(PREFIX)/bin/
 	install -m 755 $(B)/prong-zygote $(B)/prong-client $(DESTDIR)$(PREFIX)/libexec/prong/
 	install -m 644 $(KERNELS) $(DESTDIR)$(PREFIX)/lib/prong/kernels/
 	install -m 644 include/prong/kernel.h $(DESTDIR)$(PREFIX)/include/prong/
+	install -m 644 src/sdk/python/prong/*.py src/sdk/python/prong/py.typed $(DESTDIR)$(PREFIX)/lib/prong/python/prong/
 	rm -rf $(DESTDIR)$(PREFIX)/share/prong/www
 	cp -R www $(DESTDIR)$(PREFIX)/share/prong/www
 uninstall: ## what install put there

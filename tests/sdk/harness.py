@@ -25,14 +25,14 @@ HELLO = {"protocol": 1, "version": "0.1.0", "result_bytes_max": 1 << 20, "part_b
 class Program:
     """A program under us: we send what prong would send, and see what it answers."""
 
-    def __init__(self, *command, hello=HELLO):
+    def __init__(self, *command, hello=HELLO, cwd=None):
         ours, theirs = socket.socketpair()
         ours.settimeout(PATIENCE)
         self.sock, self.channel = ours, frames.Channel(ours)
         self.process = subprocess.Popen(
             [sys.executable, *map(str, command)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             env={"PYTHONPATH": str(SDK), "PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"},
-            preexec_fn=lambda: os.dup2(theirs.fileno(), 3, inheritable=True), pass_fds=(3,), text=True,
+            preexec_fn=lambda: os.dup2(theirs.fileno(), 3, inheritable=True), pass_fds=(3,), text=True, cwd=cwd,
         )  # fmt: skip
         theirs.close()
         self.jobs = itertools.count(1001)

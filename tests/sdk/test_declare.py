@@ -132,7 +132,7 @@ def test_annotation(annotation, wanted):
 
 
 def test_newer_unions():
-    assert param(eval("int | None") if hasattr(int, "__or__") else Optional[int]).type == "json"
+    assert param(eval("int | None") if hasattr(type, "__or__") else Optional[int]).type == "json"
 
 
 @pytest.mark.parametrize("annotation, words", [

@@ -332,7 +332,8 @@ def test_map_after_a_death_sends_one_by_one(kernels):
         with pytest.raises(errors.WorkerDied) as raised:
             next(found)
         assert raised.value.signal == 11
-    assert sum(path == "/compute/square" for path in server.script.paths()) == 5
+    alone = {json.loads(body)["n"] for path, body in server.script.seen if path == "/compute/square"}
+    assert {65, 66} <= alone <= set(range(65, 70))  # the rest of them may have been cancelled in time
 
 
 def test_map_where_there_is_no_helper(kernels):

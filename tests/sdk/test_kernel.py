@@ -456,6 +456,7 @@ def test_file_may_be_named_like_a_module_and_import_its_neighbours(fresh, tmp_pa
 def test_file_that_is_started_by_itself(fresh, tmp_path, end):
     path = write(tmp_path, "own.py", "from prong import kernel\n\n@kernel\ndef f(): return __name__\n" + end)
     assert fresh(path).call("f") == fresh("-m", "prong", path).call("f") == b"prong_file_own"
+    assert fresh("own.py", cwd=tmp_path).call("f") == fresh("-m", "prong", "own.py", cwd=tmp_path).call("f") == b"prong_file_own"
     said = subprocess.run([sys.executable, path], env={"PYTHONPATH": str(harness.SDK)}, capture_output=True, text=True, timeout=60, check=True)
     assert said.stdout.startswith("f  ") == bool(end) and said.stderr == ""
 

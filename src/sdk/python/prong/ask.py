@@ -24,6 +24,10 @@ class Options(NamedTuple):
     is_fresh: bool = False  # not out of the server's cache
     traceparent: Optional[str] = None
 
+    def but(self, **named: Any) -> "Options":
+        """These with what is named (and not None)."""
+        return self._replace(**{name: value for name, value in named.items() if value is not None})
+
     def headers(self) -> Dict[str, str]:
         said = {
             "Prong-Timeout": f"{self.timeout:.3f}" if self.timeout is not None else None,

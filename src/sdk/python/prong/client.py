@@ -48,9 +48,10 @@ class Client:
                 fresh: bool = False, traceparent: Optional[str] = None) -> "Client":
         """This client with other ways to compute: `timeout` in seconds, `priority` high, normal or low, in about so many
         `chunks`, `fresh` and not out of the server's cache, as part of a trace (W3C). What is not named stays."""
-        named = {"timeout": timeout, "priority": priority, "chunks": chunks, "is_fresh": fresh or None, "traceparent": traceparent}
         made = copy.copy(self)
-        made._options = self._options._replace(**{k: v for k, v in named.items() if v is not None})
+        made._options = self._options.but(
+            timeout=timeout, priority=priority, chunks=chunks, is_fresh=fresh or None, traceparent=traceparent
+        )
         made.state = State(made)
         return made
 
@@ -106,8 +107,7 @@ class Client:
         if input is not None:
             if deadline is not None or max_attempts is not None:
                 raise ValueError("A job with raw input takes neither deadline nor max_attempts.")
-            named = {"timeout": timeout, "priority": priority, "chunks": chunks}
-            options = self._options._replace(**{k: v for k, v in named.items() if v is not None})
+            options = self._options.but(timeout=timeout, priority=priority, chunks=chunks)
             headers = {**self._headers, **key, "Prefer": "respond-async"}
             return Job(self, self._json(ask.compute(kernel, params, input, options, headers)))
         body = {"kernel": kernel, "params": params, "priority": priority or self._options.priority, "timeout": timeout,

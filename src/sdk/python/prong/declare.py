@@ -44,8 +44,17 @@ class Kernel:
         self.split: Optional[Callable[..., Any]] = None
         self.combine: Optional[Callable[..., Any]] = None
         self.params: List[Param] = []  # in order; the raw one too
-        self.signature = inspect.Signature()  # of the parameters: by it are arguments bound
+        self.signature = inspect.Signature()  # of the parameters
+        self._by_name: Dict[str, Param] = {}
+        self._in_order: List[str] = []  # those that may be given without their name
         self.input: Optional[Param] = None  # the one that comes as bytes
+
+    def add(self, param: Param, is_in_order: bool) -> None:
+        """The next parameter."""
+        self.params.append(param)
+        self._by_name[param.name] = param
+        if is_in_order:
+            self._in_order.append(param.name)
 
     def describe(self) -> Dict[str, Any]:
         """For READY."""
@@ -85,20 +94,27 @@ class Kernel:
 
     def bind(self, args: Any, kwargs: Mapping[str, Any]) -> Dict[str, Any]:
         """What the function is called with, from a caller's own arguments, checked as the server does it."""
+        given = dict(zip(self._in_order, args))
+        if len(args) > len(self._in_order) or (kwargs and not kwargs.keys() <= self._by_name.keys() - given.keys()):
+            raise params.BadValue(self._why_not(args, kwargs))
+        given.update(kwargs)
+        for name, param in self._by_name.items():
+            if name not in given:
+                if param.is_required:
+                    raise params.BadValue(f"{self.name}: parameter {name} is missing.")
+                given[name] = self.signature.parameters[name].default
+            elif param.type != "raw":
+                param.check(given[name])
+                given[name] = param.take(given[name])
+        return given
+
+    def _why_not(self, args: Any, kwargs: Mapping[str, Any]) -> str:
+        """Of arguments that it has not, or has twice."""
         try:
-            given = self.signature.bind(*args, **kwargs).arguments
+            self.signature.bind_partial(*args, **kwargs)
         except TypeError as error:
-            raise params.BadValue(f"{self.name}: {error}.") from None
-        for param in self.params:
-            if param.name in given:
-                value = given[param.name]
-                if param.type != "raw":
-                    param.check(value)
-                    given[param.name] = param.take(value)
-        for param in self.params:
-            if param.name not in given:
-                given[param.name] = self.signature.parameters[param.name].default
-        return dict(given)
+            return f"{self.name}: {error}."
+        return f"{self.name}: these arguments cannot be bound."
 
 
 def of(function: object) -> Optional[Kernel]:
@@ -153,8 +169,9 @@ def kernel(function: Any = None, *, name: Optional[str] = None, version: Optiona
              if is_set]
 
     def declare(function: F) -> F:
-        if function.__module__ == "__main__" and sys.argv[0] == _file_of(function) and start.is_under_prong():
-            start.begin_anew(sys.argv[0])
+        file = _file_of(function)
+        if file and file == getattr(sys.modules["__main__"], "__file__", "") and start.is_under_prong():
+            start.begin_anew(file)
         made = _make(function, name or function.__name__, split)
         made.version = version or _edition(function)
         made.media_type = media_type
@@ -205,7 +222,8 @@ def _add_params(made: Kernel, source: Callable[..., Any], helps: Dict[str, str])
         if given.kind not in (given.POSITIONAL_OR_KEYWORD, given.KEYWORD_ONLY):
             raise BadDeclaration(f"Parameter {name} must be an ordinary one, so no *, ** or / is possible.")
         default = params._MISSING if given.default is given.empty else given.default
-        made.params.append(params.make(name, hints.get(name, params._MISSING), default, helps.get(name, "")[:300]))
+        param = params.make(name, hints.get(name, params._MISSING), default, helps.get(name, "")[:300])
+        made.add(param, given.kind == given.POSITIONAL_OR_KEYWORD)
     inputs = [param for param in made.params if param.type in ("raw", "values")]
     if len(inputs) > 1:
         raise BadDeclaration(f"Only one parameter can be bytes or an array of numbers, not {inputs[0].name} and {inputs[1].name}.")
@@ -250,7 +268,7 @@ def _example(made: Kernel, example: Union[str, Mapping[str, Any]]) -> str:
     """A query string; the defaults when none was given and nothing is required."""
     if isinstance(example, str) and example:
         return example
-    pairs = dict(example) if example else {}
+    pairs = {} if isinstance(example, str) else dict(example)
     if not pairs and not any(param.is_required for param in made.params):
         pairs = {p.name: p.default for p in made.params if p.type in ("integer", "number", "string", "choice")}
     return urllib.parse.urlencode({k: v if isinstance(v, str) else values.to_json(v).decode() for k, v in pairs.items()})

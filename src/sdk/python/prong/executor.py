@@ -20,7 +20,8 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optio
 from . import ask, declare, errors
 from .client import Client
 from .http1 import Answer, Request
-from .loop import Exchange, Loop
+from .line import Exchange
+from .loop import Loop
 from .many import SUFFIX
 
 Target = Union[str, Callable[..., Any]]

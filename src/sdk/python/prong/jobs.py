@@ -2,10 +2,11 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, Optional
 
-from . import ask, errors, events, values
-from .events import Event
+from . import ask, errors, values
+from .events import Event, Result
 
 if TYPE_CHECKING:
     from .client import Client
@@ -43,8 +44,7 @@ class Job:
             left_s = _POLL_S if until_s is None else min(_POLL_S, until_s - time.monotonic())
             if left_s <= 0:
                 break
-            target = self._path() + ask.query({"wait": round(left_s, 3)})
-            self.info = _patiently(lambda target=target: self._client.ask("GET", target), until_s)
+            self.info = _patiently(partial(self._client.ask, "GET", self._path() + ask.query({"wait": round(left_s, 3)})), until_s)
         return self
 
     def result(self, timeout: Optional[float] = None) -> Any:
@@ -67,7 +67,7 @@ class Job:
             try:
                 for event in self._client.stream(self._path("events"), {"Last-Event-ID": last} if last else {}):
                     last, until_s, pause_s = event.id or last, 0.0, 0.05
-                    if event.name == "result" and not isinstance(event.data, events.Result):
+                    if event.name == "result" and not isinstance(event.data, Result):
                         event = event._replace(data=self._large(event.data))
                     yield event
                 return
@@ -103,10 +103,10 @@ class Job:
     def _path(self, *more: str) -> str:
         return ask.path("jobs", self.id, *more)
 
-    def _large(self, said: Dict[str, Any]) -> events.Result:
+    def _large(self, said: Dict[str, Any]) -> Result:
         """A result that an event only names."""
         info = self.refresh().info
-        return events.Result(self.result(), info.get("receipt") or {}, self.id, said.get("media_type", ""))
+        return Result(self.result(), info.get("receipt") or {}, self.id, said.get("media_type", ""))
 
 
 def _patiently(call: Callable[[], Any], until_s: Optional[float]) -> Any:

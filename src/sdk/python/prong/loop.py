@@ -14,7 +14,6 @@ import itertools
 import os
 import selectors
 import socket
-import ssl
 import threading
 import time
 import weakref
@@ -23,22 +22,7 @@ from typing import Any, Callable, Deque, List, Optional, Set, Tuple
 from . import http1
 from .connection import Address
 from .errors import Unreachable
-
-_RECEIVE_BYTES = 256 << 10
-_NOT_NOW = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
-_READ, _WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
-
-
-class Exchange:
-    """A request, and who is told of its answer: done(answer, None) or done(None, error). Or of its abort, done(None, None)."""
-
-    def __init__(self, request: http1.Request, done: "Callable[[Optional[http1.Answer], Optional[Exception]], None]",
-                 began: Callable[[], bool] = lambda: True) -> None:
-        self.request = request
-        self.done = done
-        self.began = began  # called when it leaves the queue; False: nobody wants it any more
-        self.line: Optional[_Line] = None
-        self.is_over = False
+from .line import READ, Exchange, Line
 
 
 class Loop:
@@ -47,16 +31,16 @@ class Loop:
     def __init__(self, address: Address, lines_max: int) -> None:
         self._address = address
         self._lines_max = lines_max
-        self._peers: "List[Tuple[Any, ...]]" = []
+        self._peers: List[Any] = []  # as getaddrinfo gives them
         self._selector = selectors.DefaultSelector()
         self._waker, self._wakee = socket.socketpair()
         self._waker.setblocking(False)
         self._wakee.setblocking(False)
-        self._selector.register(self._wakee, _READ, self._hear)
+        self._selector.register(self._wakee, READ, self._hear)
         self._inbox: Deque[Callable[[], None]] = collections.deque()
         self._queue: Deque[Exchange] = collections.deque()
-        self._lines: Set[_Line] = set()
-        self._idle: List[_Line] = []
+        self._lines: Set[Line] = set()
+        self._idle: List[Line] = []
         self._timers: List[Tuple[float, int, Exchange]] = []  # what is to be queued, and when; a heap
         self._numbers = itertools.count()
         self._lock = threading.Lock()  # of the two below
@@ -179,7 +163,7 @@ class Loop:
             line.begin(exchange)
             self._go_on(line)
 
-    def _connect(self) -> "_Line":
+    def _connect(self) -> "Line":
         """A connection to the first of its addresses that does not refuse at once."""
         if not self._peers:
             self._peers = socket.getaddrinfo(self._address.name, self._address.port, type=socket.SOCK_STREAM)
@@ -195,11 +179,11 @@ class Loop:
             if len(self._peers) == 1:
                 raise OSError(error, os.strerror(error))
             del self._peers[0]
-        line = _Line(self._address, sock)
+        line = Line(self._address, sock)
         self._lines.add(line)
         return line
 
-    def _go_on(self, line: "_Line") -> None:
+    def _go_on(self, line: "Line") -> None:
         """As far as it goes without waiting."""
         try:
             line.step()
@@ -210,7 +194,7 @@ class Loop:
             self._finish(line)
         self._watch(line)
 
-    def _watch(self, line: "_Line") -> None:
+    def _watch(self, line: "Line") -> None:
         if line.sock.fileno() < 0:
             return
         if line.watched == 0:
@@ -219,7 +203,7 @@ class Loop:
             self._selector.modify(line.sock, line.wants, lambda: self._go_on(line))
         line.watched = line.wants
 
-    def _finish(self, line: "_Line") -> None:
+    def _finish(self, line: "Line") -> None:
         """Its answer is complete."""
         exchange, answer = line.exchange, line.reader.answer()
         assert exchange is not None
@@ -230,7 +214,7 @@ class Loop:
             self._forget(line)
         self._end(exchange, answer, None)
 
-    def _drop(self, line: "_Line", error: Exception) -> None:
+    def _drop(self, line: "Line", error: Exception) -> None:
         """It is of no use any more."""
         exchange = line.exchange
         self._forget(line)
@@ -244,7 +228,7 @@ class Loop:
         verb = "broke off" if line.is_connected else "did not come"
         self._end(exchange, None, Unreachable(f"The answer from {self._address.url} {verb}: {error}."))
 
-    def _forget(self, line: "_Line") -> None:
+    def _forget(self, line: "Line") -> None:
         if line.watched:
             self._selector.unregister(line.sock)
             line.watched = 0
@@ -270,86 +254,6 @@ class Loop:
         if not exchange.is_over:
             exchange.is_over = True
             exchange.done(answer, error)
-
-
-class _Line:
-    """A connection of the loop."""
-
-    def __init__(self, address: Address, sock: socket.socket) -> None:
-        self._address = address
-        self.sock = sock
-        self.exchange: Optional[Exchange] = None
-        self.reader = http1.Reader()
-        self.unsent: List[memoryview] = []
-        self.is_connected = False
-        self._has_greeted = address.tls is None  # TLS has been agreed on
-        self.wants = _WRITE  # what it waits for
-        self.watched = 0  # what the selector waits for
-
-    def begin(self, exchange: Exchange) -> None:
-        self.exchange, exchange.line = exchange, self
-        self.reader = http1.Reader()
-        head = self._address.head(exchange.request)
-        body = memoryview(exchange.request.body).cast("B")
-        self.unsent = [memoryview(head + body)] if len(body) < _RECEIVE_BYTES else [memoryview(head), body]
-
-    def step(self) -> None:
-        """Sends and receives what it can; OSError, EOFError, BadAnswer when that is the end of it."""
-        if not (self.is_connected or self._connect()) or not (self._has_greeted or self._greet()):
-            return
-        try:
-            self._send()
-        except _NOT_NOW:
-            pass
-        except (BrokenPipeError, ConnectionResetError):
-            self.unsent = []  # it may have answered before it had read all
-        try:
-            self._receive()
-        except _NOT_NOW:
-            pass
-        self.wants = _READ | _WRITE if self.unsent else _READ
-
-    def _connect(self) -> bool:
-        error = self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        if error:
-            raise OSError(error, os.strerror(error))
-        try:
-            self.sock.getpeername()
-        except OSError:
-            return False
-        self.is_connected = True
-        self.sock = self._address.wrap(self.sock, False)
-        return True
-
-    def _greet(self) -> bool:
-        """Agrees on TLS."""
-        try:
-            self.sock.do_handshake()  # type: ignore[attr-defined]
-        except ssl.SSLWantReadError:
-            self.wants = _READ
-            return False
-        except ssl.SSLWantWriteError:
-            self.wants = _WRITE
-            return False
-        self._has_greeted = True
-        return True
-
-    def _send(self) -> None:
-        while self.unsent:
-            sent = self.sock.send(self.unsent[0])
-            self.unsent[0] = self.unsent[0][sent:]
-            if not self.unsent[0]:
-                del self.unsent[0]
-
-    def _receive(self) -> None:
-        while self.exchange is None or not self.reader.is_done:
-            data = self.sock.recv(_RECEIVE_BYTES)
-            if self.exchange is None:
-                raise EOFError("the server has closed it")  # or said something that nobody asked for
-            if data:
-                self.reader.feed(data)
-            else:
-                self.reader.feed_end()
 
 
 _loops: "weakref.WeakSet[Loop]" = weakref.WeakSet()

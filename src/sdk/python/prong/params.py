@@ -25,15 +25,13 @@ import enum
 import json
 import math
 import re
+import types
 import typing
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from . import values
 
-try:
-    from types import UnionType as _UnionType  # int | None, from 3.10 on
-except ImportError:
-    _UnionType = None  # type: ignore[assignment,misc]
+_UnionType: Any = getattr(types, "UnionType", None)  # of int | None, from 3.10 on
 
 INT_MIN, INT_MAX = -(1 << 63), (1 << 63) - 1
 TEXT_MAX = 1024  # bytes of a help or a default
@@ -229,7 +227,7 @@ def _array_from(raw: Any) -> "array.array[float]":
 
 
 def _list_from(raw: Any) -> List[float]:
-    return _doubles(raw).tolist()
+    return list(_doubles(raw))
 
 
 def _list_of(numbers: Any) -> List[float]:
@@ -277,7 +275,7 @@ def _set_values(param: Param, base: Any) -> bool:
     param.type, param.expected, param.fits = "values", "an array of numbers", _is_numbers
     param.convert, param.from_raw = (_list_of, _list_from) if is_floats else (_to_array, _array_from)
     if is_numpy:
-        import numpy  # pylint: disable=import-outside-toplevel # the annotation is made of it
+        import numpy  # type: ignore[import] # the annotation is made of it
 
         param.convert = lambda numbers: numpy.array(numbers, "d")
         param.from_raw = lambda raw: numpy.frombuffer(_doubles(raw), "d")

@@ -92,7 +92,8 @@ class Program:
         try:
             said, answer = op(kernel, meta, frame.raw)
             if len(answer) > self._result_bytes_max:
-                raise running.Failed(f"The result has {len(answer)} bytes; the server takes {self._result_bytes_max} (--result-max).")
+                limit = self._result_bytes_max
+                raise running.Failed(f"The result has {len(answer)} bytes; the server takes {limit} (--result-max).")
             type_ = frames.RESULT
         except BaseException as error:  # pylint: disable=broad-except # whatever it is, the caller waits
             type_, said, answer = frames.ERROR, _error(error), b""
