@@ -50,7 +50,7 @@ BUILD_ID := $(VERSION)-$(BUILD)-$(shell cat $(WIRE_HEADERS) | cksum | cut -d' ' 
 .DEFAULT_GOAL := all
 .SECONDARY:
 
-all: $(B)/prong $(B)/prong-zygote $(B)/prong-client $(KERNELS) ## build the server, the zygote, the client and the kernels
+all: $(B)/prong $(B)/prong-zygote $(B)/prong-client $(KERNELS) $(B)/pkgconfig/prong.pc ## build the server, the zygote, the client and the kernels
 
 $(B)/prong: $(B)/server/main.o $(B)/libserver.a
 	$(Q)$(CC) $(SERVER_FLAGS) -pie $(LINK) $(LDFLAGS) -o $@ $^ $(SERVER_LIBS)
@@ -82,6 +82,15 @@ $(B)/kernels/%.so: src/kernel/builtin/%.c | deps
 	@chmod go-w $(@D) $@
 LIBS_mandelbrot := -lpng -lz
 
+# What a kernel elsewhere is compiled with: pkg-config --cflags prong, and --variable=kernelsdir, where it goes.
+abi = $(shell awk '/define PRONG_ABI_$(1) /{sub("u", "", $$3); print $$3}' include/prong/kernel.h)
+pkgconfig = printf '%s\n' 'prefix=$(1)' 'includedir=$(2)' 'kernelsdir=$(3)' 'abi=$(call abi,MAJOR).$(call abi,MINOR)' '' \
+	'Name: prong' 'Description: Kernels for Prong, an HTTP server for CPU-bound work' 'Version: $(VERSION)' \
+	'Cflags: -I$${includedir}'
+$(B)/pkgconfig/prong.pc: Makefile include/prong/kernel.h
+	@mkdir -p $(@D)
+	@$(call pkgconfig,$(CURDIR),$(CURDIR)/include,$(CURDIR)/$(B)/kernels) >$@
+
 run: all ## build and serve on http://127.0.0.1:8080 (ARGS="--workers 4 …")
 	@exec $(B)/prong --www www --hints $(ARGS)
 
@@ -104,7 +113,8 @@ $(B)/libmock.a: $(B)/tests/kernel/mock_host.o
 $(ISOLATED_TESTS): $(B)/tests/%: tests/unit/%.c $(B)/libisolated.a $(B)/libmock.a | deps-check
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(COMMON) $(ISOLATED_FLAGS) -ffp-contract=off -o $@ $< $(if $(filter kernel/%,$*),\
-		$(wildcard src/kernel/builtin/$(patsubst %_test,%,$(@F)).c) $(B)/libmock.a) \
+		$(wildcard src/kernel/builtin/$(patsubst %_test,%,$(@F)).c src/kernel/examples/$(patsubst %_test,%,$(@F)).c) \
+		$(B)/libmock.a) \
 		$(B)/libisolated.a -lcmocka -lpng -lz $(ISOLATED_LIBS)
 $(SERVER_TESTS): $(B)/tests/%: tests/unit/%.c $(B)/libserver.a | deps-check
 	@mkdir -p $(@D)
@@ -159,16 +169,18 @@ format: ## put every C file into the house's form
 
 install: all ## into $(DESTDIR)$(PREFIX)
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/prong $(DESTDIR)$(PREFIX)/lib/prong/kernels \
-		$(DESTDIR)$(PREFIX)/share/prong $(DESTDIR)$(PREFIX)/include/prong
+		$(DESTDIR)$(PREFIX)/share/prong $(DESTDIR)$(PREFIX)/include/prong $(DESTDIR)$(PREFIX)/lib/pkgconfig
 	install -m 755 $(B)/prong $(DESTDIR)$(PREFIX)/bin/
 	install -m 755 $(B)/prong-zygote $(B)/prong-client $(DESTDIR)$(PREFIX)/libexec/prong/
 	install -m 644 $(KERNELS) $(DESTDIR)$(PREFIX)/lib/prong/kernels/
 	install -m 644 include/prong/kernel.h $(DESTDIR)$(PREFIX)/include/prong/
+	$(call pkgconfig,$(PREFIX),$${prefix}/include,$${prefix}/lib/prong/kernels) >$(B)/prong.pc
+	install -m 644 $(B)/prong.pc $(DESTDIR)$(PREFIX)/lib/pkgconfig/
 	rm -rf $(DESTDIR)$(PREFIX)/share/prong/www
 	cp -R www $(DESTDIR)$(PREFIX)/share/prong/www
 uninstall: ## what install put there
 	rm -rf $(DESTDIR)$(PREFIX)/bin/prong $(DESTDIR)$(PREFIX)/libexec/prong $(DESTDIR)$(PREFIX)/lib/prong \
-		$(DESTDIR)$(PREFIX)/share/prong $(DESTDIR)$(PREFIX)/include/prong
+		$(DESTDIR)$(PREFIX)/share/prong $(DESTDIR)$(PREFIX)/include/prong $(DESTDIR)$(PREFIX)/lib/pkgconfig/prong.pc
 
 compile_commands.json: Makefile ## for editors and clang-tidy
 	@{ echo '['; sep=; for f in $$(git ls-files 'src/*.c'); do printf '%s{"directory":"%s","file":"%s","command":"%s"}' "$$sep" \

@@ -81,7 +81,7 @@ def test_includes_are_written_from_src():
 
 
 def test_kernels_include_nothing_of_ours_but_the_abi():
-    for path in (SRC / "kernel/builtin").iterdir():
+    for path in [*(SRC / "kernel/builtin").iterdir(), *(SRC / "kernel/examples").glob("*.[ch]")]:
         assert path.suffix == ".c" and includes_of(path) == ["prong/kernel.h"], path
 
 
