@@ -251,3 +251,22 @@ int description_decode(const void *data, size_t bytes, struct description **ret)
     *ret = d;
     return 0;
 }
+
+int description_check_fits(const struct prong_kernel *k, struct err *err)
+{
+    struct description *copy = NULL;
+    struct buf b;
+    int rc;
+
+    buf_init(&b, DESCRIPTION_BYTES_MAX - DESCRIPTION_TEXT_MAX);
+    rc = description_encode(&b, k, NULL);
+    if (rc == 0)
+        rc = description_decode(b.data, b.size, &copy);
+    buf_release(&b);
+    free(copy);
+    if (rc < 0)
+        return err_set(err, -EMSGSIZE,
+                       "Kernel %s describes itself with a text over %d bytes, or %d in all.",
+                       k->name, DESCRIPTION_TEXT_MAX, DESCRIPTION_BYTES_MAX - DESCRIPTION_TEXT_MAX);
+    return 0;
+}

@@ -60,6 +60,10 @@ bool description_param_required(const struct prong_param *p);
 struct err;
 int description_check(const struct prong_kernel *k, struct err *err);
 
+/* Reads the description back as prong will, so that a text too long costs this kernel and not the whole
+ * zygote: -EMSGSIZE with a sentence. Room is left for the sentence of a failed self-test. */
+int description_check_fits(const struct prong_kernel *k, struct err *err);
+
 /* Appends the description; -ENOMEM when it passes the buffer's maximum. `broken` may be NULL. */
 int description_encode(struct buf *b, const struct prong_kernel *k, const char *broken);
 

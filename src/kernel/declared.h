@@ -7,6 +7,7 @@
 #ifndef KERNEL_DECLARED_H
 #define KERNEL_DECLARED_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -53,6 +54,9 @@ struct prong_param *declared_add(struct declared *d, const char *name, enum pron
 int declared_type(const char *word, enum prong_type *ret);
 int declared_flag(const char *word, uint32_t *ret);
 const char *declared_type_name(enum prong_type type);
+
+/* A type, a slash, a subtype, in visible ASCII, of at most PROTO_MEDIA_MAX bytes. */
+bool declared_is_media_type(const char *text);
 
 /* "integer, number, string, choice, values or json", for sentences. */
 extern const char declared_type_words[], declared_flag_words[];

@@ -27,7 +27,6 @@ struct err;
 
 enum {
     MANIFEST_BYTES_MAX = 65536,  /* of the file */
-    MANIFEST_LINE_MAX = 4096,    /* bytes of a line, with its end */
     MANIFEST_WORDS_MAX = 64,     /* of a command line */
     MANIFEST_READ_MAX = 32,      /* files and folders that may be read besides the usual */
     MANIFEST_VARIABLES_MAX = 64, /* of [environment] */

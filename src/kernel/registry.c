@@ -20,27 +20,6 @@ static bool has_name(const struct registry *r, const char *name)
     return false;
 }
 
-/* Reads the description back as prong will, so that a text too long costs this kernel and not the
- * whole zygote. Room is left for the sentence of a failed self-test. */
-static int check_description(const struct prong_kernel *k, struct err *err)
-{
-    struct description *copy = NULL;
-    struct buf b;
-    int rc;
-
-    buf_init(&b, DESCRIPTION_BYTES_MAX - DESCRIPTION_TEXT_MAX);
-    rc = description_encode(&b, k, NULL);
-    if (rc == 0)
-        rc = description_decode(b.data, b.size, &copy);
-    buf_release(&b);
-    free(copy);
-    if (rc < 0)
-        return err_set(err, -EMSGSIZE,
-                       "Kernel %s describes itself with a text over %d bytes, or %d in all.",
-                       k->name, DESCRIPTION_TEXT_MAX, DESCRIPTION_BYTES_MAX - DESCRIPTION_TEXT_MAX);
-    return 0;
-}
-
 int registry_add(struct registry *r, const struct prong_kernel *k, const struct prong_host *host,
                  struct err *err)
 {
@@ -51,7 +30,7 @@ int registry_add(struct registry *r, const struct prong_kernel *k, const struct 
         return err_set(err, -ENOSPC, "There are %d kernels already.", PROTO_KERNELS_MAX);
     if (has_name(r, k->name))
         return err_set(err, -EEXIST, "There is a kernel called %s already.", k->name);
-    rc = check_description(k, err);
+    rc = description_check_fits(k, err);
     if (rc < 0)
         return rc;
     slot = &r->kernels[r->count];
