@@ -12,7 +12,7 @@ B := build/$(BUILD)
 PYTHON ?= /usr/bin/python3
 
 SERVER   := base ipc thread jobs jobs/store state pool http sched durable api
-ISOLATED := base ipc kernel worker zygote
+ISOLATED := base ipc kernel program worker zygote
 KERNELS  := $(patsubst src/kernel/builtin/%.c,$(B)/kernels/%.so,$(wildcard src/kernel/builtin/*.c))
 
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
@@ -97,7 +97,7 @@ run: all ## build and serve on http://127.0.0.1:8080 (ARGS="--workers 4 …")
 # ---- tests ----------------------------------------------------------------------------------------
 UNIT := $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/*/*_test.c tests/unit/*/*/*_test.c))
 TEST_KERNELS := $(patsubst tests/unit/zygote/kernels/%.c,$(B)/test-kernels/%.so,$(wildcard tests/unit/zygote/kernels/*.c))
-ISOLATED_TESTS := $(filter $(B)/tests/kernel/% $(B)/tests/worker/% $(B)/tests/zygote/%,$(UNIT))
+ISOLATED_TESTS := $(filter $(B)/tests/kernel/% $(B)/tests/program/% $(B)/tests/worker/% $(B)/tests/zygote/%,$(UNIT))
 CLIENT_TESTS := $(filter $(B)/tests/cli/%,$(UNIT))
 SERVER_TESTS := $(filter-out $(ISOLATED_TESTS) $(CLIENT_TESTS),$(UNIT))
 

@@ -43,10 +43,12 @@ struct ending ending_of_record(const struct record *record)
                             .record = record};
 }
 
+/* A program's death comes with a sentence of its own, a worker's does not. */
 static void explain_death(const struct ending *e, struct ending_problem *p)
 {
     int status = e->wait_status;
     const char *name = e->kernel;
+    bool has_text = e->text != NULL && *e->text != '\0';
 
     p->name = PROBLEM_WORKER_DIED;
     if (WIFSIGNALED(status)) {
@@ -58,13 +60,15 @@ static void explain_death(const struct ending *e, struct ending_problem *p)
                        "The worker that ran kernel %s was killed by SIG%s%s; no other request was "
                        "touched. The same input may do it again.",
                        name, sigabbrev_np(signal), e->was_oom ? ", out of memory" : "");
-        return;
+    } else {
+        (void)json_object_set_new(p->extra, "exit_code", json_integer(WEXITSTATUS(status)));
+        (void)snprintf(p->detail, sizeof(p->detail),
+                       "The worker that ran kernel %s exited with code %d and gave no answer; no "
+                       "other request was touched.",
+                       name, WEXITSTATUS(status));
     }
-    (void)json_object_set_new(p->extra, "exit_code", json_integer(WEXITSTATUS(status)));
-    (void)snprintf(p->detail, sizeof(p->detail),
-                   "The worker that ran kernel %s exited with code %d and gave no answer; no other "
-                   "request was touched.",
-                   name, WEXITSTATUS(status));
+    if (has_text)
+        (void)snprintf(p->detail, sizeof(p->detail), "%s", e->text);
 }
 
 static const struct {

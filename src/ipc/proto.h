@@ -35,6 +35,7 @@ enum {
     PROTO_MEDIA_MAX = 127,      /* bytes of a media type */
     PROTO_ERROR_MAX = 1024,     /* bytes of a kernel's own error sentence */
     PROTO_KERNELS_MAX = 256,    /* kernels of one zygote */
+    PROTO_PROGRAMS_MAX = 64,    /* programs of one zygote, which offer some of its kernels */
     PROTO_WORKERS_MAX = 512,    /* workers of one zygote */
     PROTO_INFLIGHT_MAX = 256,   /* tasks sent and not yet answered */
     PROTO_FDS_MAX = 8,          /* fds with one frame */
@@ -176,6 +177,7 @@ enum proto_answer_kind {
     PROTO_ANSWER_FAILED,     /* the kernel's own error; the body is its sentence */
     PROTO_ANSWER_CANCELLED,
     PROTO_ANSWER_EMITTED, /* not the last frame of its task: the body is a part for the listener */
+    PROTO_ANSWER_DIED, /* not the worker, but the program that it asked: the body is a sentence */
 };
 
 struct proto_answer {
@@ -184,14 +186,15 @@ struct proto_answer {
     uint64_t run_ns; /* wall */
     uint64_t cpu_ns; /* user and system, by getrusage */
     uint64_t
-        units; /* MAP: how many from lo on are done; PLANNED: how many there are; else what ran */
+        units; /* MAP: how many from lo on are done; PLANNED: how many there are; DIED: its wait
+                  status; else what ran */
     double unit_cost; /* START */
     uint64_t result_bytes;
     uint32_t max_rss_kb;
     uint8_t kind;
     uint8_t in_slab;     /* the result is at 0 of the out slab: ACK when read */
     uint8_t media_bytes; /* the media type follows the struct; the inline result follows that */
-    uint8_t reserved;
+    uint8_t was_killed;  /* DIED: by us, because it broke the protocol */
 };
 
 struct proto_ack {

@@ -7,10 +7,12 @@
 #ifndef KERNEL_REGISTRY_H
 #define KERNEL_REGISTRY_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "ipc/proto.h"
+#include "kernel/program.h"
 #include "prong/kernel.h"
 
 struct err;
@@ -19,11 +21,26 @@ struct registry_kernel {
     struct prong_kernel kernel; /* a copy; members that the kernel does not have are 0 */
     void *state;                /* what its init left */
     char *broken;               /* why it cannot be used: one sentence, owned; NULL when it can */
+    const struct program *program; /* that computes it; NULL: the worker itself does */
+    uint32_t program_place;        /* of it in `programs` */
+};
+
+/* What the kernels of programs call in a worker, in the place of functions of their own. */
+struct registry_remote {
+    int (*run)(struct prong_ctx *, uint64_t lo, uint64_t hi);  /* as map: all of it */
+    int (*once)(struct prong_ctx *, uint64_t lo, uint64_t hi); /* … by a program that runs once */
+    int (*plan)(struct prong_ctx *, struct prong_work *ret_work);
+    int (*map)(struct prong_ctx *, uint64_t lo, uint64_t hi);
+    int (*combine)(struct prong_ctx *, struct prong_buf left, struct prong_buf right);
+    int (*finish)(struct prong_ctx *, struct prong_buf whole);
 };
 
 struct registry {
     struct registry_kernel kernels[PROTO_KERNELS_MAX];
     uint32_t count;
+    const struct program *programs[PROTO_PROGRAMS_MAX];
+    uint32_t program_count;
+    char dir[PATH_MAX]; /* the kernels' directory, absolute: where programs run */
 };
 
 /* Adds `k`, whose declaration was checked, and runs its init with `host`. What `k` points to must

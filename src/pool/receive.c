@@ -39,7 +39,7 @@ static bool answer_is_sound(const struct pool *p, const struct proto_answer *a, 
     size_t fixed = sizeof(*a) + a->media_bytes;
     size_t inline_max = a->kind == PROTO_ANSWER_EMITTED ? PROTO_PART_MAX : PROTO_ANSWER_INLINE_MAX;
 
-    if (a->kind < PROTO_ANSWER_RESULT || a->kind > PROTO_ANSWER_EMITTED || a->task == 0 ||
+    if (a->kind < PROTO_ANSWER_RESULT || a->kind > PROTO_ANSWER_DIED || a->task == 0 ||
         a->media_bytes > PROTO_MEDIA_MAX)
         return false;
     if (a->in_slab)

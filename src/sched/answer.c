@@ -245,6 +245,10 @@ static void answered(struct sched *s, struct pool_event *event)
         return;
     }
     metrics_add(METRIC_TASKS, 0, 1);
+    if (event->answer.kind == PROTO_ANSWER_DIED) {
+        death_of_program(s, t, event);
+        return;
+    }
     ended = *t;
     task_end(s, t);
     if (run == NULL)

@@ -33,6 +33,7 @@ static bool may_retry(struct sched *s, struct run *run, const struct task *t)
 static void retry(struct sched *s, struct run *run, const struct task *t)
 {
     run->job->receipt.retries++;
+    run->job->text[0] = '\0';
     metrics_add(METRIC_TASK_RETRIES, 0, 1);
     if (t->op == PROTO_OP_START)
         run->state = RUN_NEW;
@@ -180,6 +181,26 @@ void death_of_worker(struct sched *s, const struct pool_event *event, enum pool_
      * answered after it had lost our trust. */
     if (!retired || event->misbehaved)
         audit(s, kind, status);
+}
+
+/* The worker lives on; but for the task it is as if it had died itself. */
+void death_of_program(struct sched *s, struct task *t, const struct pool_event *event)
+{
+    int status = (int)(uint32_t)event->answer.units;
+    struct job *job = t->run == NULL ? NULL : t->run->job;
+
+    if (job != NULL) {
+        job->receipt.cpu_ns += event->answer.cpu_ns;
+        (void)snprintf(job->text, sizeof(job->text), "%s",
+                       event->data == NULL ? "" : (const char *)event->data);
+        if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && !event->answer.was_killed)
+            job->was_oom = death_by_oom(s);
+        log_about(job);
+        log_warning("the program of kernel %s is dead, job %s: %s", t->kernel->about->name,
+                    job->id.text, job->text);
+        log_about(NULL);
+    }
+    death_of_task(s, t, status, true);
 }
 
 void death_of_zygote(struct sched *s)

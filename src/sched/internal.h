@@ -172,6 +172,7 @@ void answer_go_on(struct sched *s, struct run *run); /* combine, finish or end, 
 
 /* deaths.c: of workers and of the zygote. */
 void death_of_worker(struct sched *s, const struct pool_event *event, enum pool_kind kind);
+void death_of_program(struct sched *s, struct task *t, const struct pool_event *event);
 void death_of_zygote(struct sched *s);
 void death_of_task(struct sched *s, struct task *t, int status, bool counts);
 bool death_by_oom(struct sched *s); /* whether the system's OOM killer struck since last asked */

@@ -12,13 +12,14 @@
 #include "ipc/chan.h"
 #include "ipc/shm.h"
 #include "worker/home.h"
+#include "worker/remote.h"
 #include "worker/retire.h"
 #include "worker/run.h"
 #include "worker/sandbox.h"
 #include "worker/task.h"
 
 /* Where the sandbox puts them. */
-enum { CHANNEL_FD = SANDBOX_FIRST_FD, INTAKE_FD, STATM_FD };
+enum { CHANNEL_FD = SANDBOX_FIRST_FD, INTAKE_FD, STATM_FD, SPAWN_FD };
 
 enum { FORK_NS_MIN = 50 * 1000 }; /* a task that ended sooner has not forked */
 
@@ -37,6 +38,7 @@ struct worker {
     struct slabs slabs;
     struct order order;
     struct task task;
+    struct remote remote;
     struct retire retire;
     struct usage used; /* up to the end of the last task */
 };
@@ -94,8 +96,8 @@ static void enter_sandbox(const struct worker_config *c)
         .name = "prong-worker",
         .parent = c->parent,
         .nice = c->fork->nice,
-        .keep = {c->fds[PROTO_FORK_CHANNEL], c->fds[PROTO_FORK_INTAKE], open_statm()},
-        .keep_count = 3,
+        .keep = {c->fds[PROTO_FORK_CHANNEL], c->fds[PROTO_FORK_INTAKE], open_statm(), c->spawn_fd},
+        .keep_count = 4,
     };
     struct err err;
     int rc = sandbox_enter(&rules, &err);
@@ -114,6 +116,10 @@ static void set_up(struct worker *w, const struct worker_config *c)
     enter_sandbox(c);
     if (task_init(&w->task, w->page, w->control, &w->channel) < 0)
         end_unsound("there is no memory.");
+    if (remote_init(&w->remote, c->registry, c->spawn_fd < 0 ? -1 : SPAWN_FD,
+                    w->channel.out_bytes) < 0)
+        end_unsound("there is no memory.");
+    w->task.remote = &w->remote;
     retire_init(&w->retire, c->fork, STATM_FD, w->page);
     home_settle(c->fork->home_cpu);
     w->used = usage_now();
@@ -169,12 +175,14 @@ static void run_order(struct worker *w, uint64_t start_ns, struct proto_answer *
     answer->kind = (uint8_t)result.kind;
     answer->units = result.units;
     answer->unit_cost = result.unit_cost;
+    answer->was_killed = result.kind == PROTO_ANSWER_DIED && w->task.was_killed;
     answer->run_ns = clock_now_ns() - start_ns;
     answer->cpu_ns = w->used.cpu_ns - before.cpu_ns;
     answer->max_rss_kb = w->used.max_rss_kb;
     answer_send(&w->channel, answer, result.kind == PROTO_ANSWER_RESULT ? w->task.media : "",
                 result.body);
     task_end(&w->task);
+    remote_end_task(&w->remote);
     log_context(NULL, NULL);
     log_context_job(NULL);
 }

@@ -15,6 +15,7 @@ struct worker_config {
     const struct registry *registry;
     const struct proto_fork *fork; /* the frame: limits and niceness */
     int fds[PROTO_FORK_FD_COUNT];
+    int spawn_fd;  /* to ask the zygote for programs; -1: there are none */
     pid_t parent;  /* the zygote */
     int log_level; /* enum log_level */
 };

@@ -163,7 +163,8 @@ struct run_result run_task(struct task *t)
     if (!t->failed || t->stop == TASK_CANCELLED)
         return (struct run_result) {.kind = PROTO_ANSWER_CANCELLED, .body = {.data = ""}};
     return (struct run_result) {
-        .kind = PROTO_ANSWER_FAILED,
+        .kind = t->died ? PROTO_ANSWER_DIED : PROTO_ANSWER_FAILED,
+        .units = t->died ? (uint64_t)(uint32_t)t->died_status : 0,
         .body = {.data = t->error, .size = strlen(t->error)},
     };
 }

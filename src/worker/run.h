@@ -10,9 +10,10 @@
 
 struct run_result {
     enum proto_answer_kind kind;
-    uint64_t units;        /* see proto_answer */
-    double unit_cost;      /* START */
-    struct prong_buf body; /* of RESULT: in the task's output or a slab; of FAILED: its sentence */
+    uint64_t units;   /* see proto_answer */
+    double unit_cost; /* START */
+    struct prong_buf
+        body; /* of RESULT: in the task's output or a slab; of FAILED and DIED: its sentence */
 };
 
 /* Runs the task that has begun. The body is valid until the next task begins. */

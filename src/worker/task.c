@@ -36,7 +36,7 @@ void task_begin(struct task *t, const struct order *order)
     t->yield_units = 0;
     t->done = 0;
     t->stop = TASK_RUNS;
-    t->failed = false;
+    t->failed = t->died = false;
     t->media[0] = '\0';
     output_clear(t->out);
 }
@@ -79,6 +79,21 @@ int task_fail(struct task *t, const char *format, ...)
 {
     va_list args;
 
+    va_start(args, format);
+    task_fail_va(t, format, args);
+    va_end(args);
+    return -1;
+}
+
+int task_die(struct task *t, int status, bool was_killed, const char *format, ...)
+{
+    va_list args;
+
+    if (t->failed)
+        return -1;
+    t->died = true;
+    t->was_killed = was_killed;
+    t->died_status = status;
     va_start(args, format);
     task_fail_va(t, format, args);
     va_end(args);

@@ -28,6 +28,7 @@ struct task {
     struct shm_page *page;
     const struct shm_control *control;
     struct answer_channel *channel;
+    struct remote *remote;    /* for kernels of programs; NULL: there are none */
     struct output outputs[2]; /* one is written while the other is read */
     struct output *out;
     /* This task's, from task_begin on. */
@@ -36,6 +37,9 @@ struct task {
     uint64_t done;        /* units that were through when the kernel was told to yield */
     enum task_stop stop;
     bool failed;
+    bool died;       /* failed, because the program that was to compute it is dead */
+    bool was_killed; /* … and that was our doing */
+    int died_status; /* of wait4 */
     char error[PROTO_ERROR_MAX];
     char media[PROTO_MEDIA_MAX + 1]; /* "" until the kernel says */
 };
@@ -59,6 +63,10 @@ void task_turn(struct task *t);
  * */
 int task_fail(struct task *t, const char *format, ...) PRINTF_LIKE(2, 3);
 void task_fail_va(struct task *t, const char *format, va_list args) PRINTF_LIKE(2, 0);
+
+/* Likewise, and it counts as a death. */
+int task_die(struct task *t, int status, bool was_killed, const char *format, ...)
+    PRINTF_LIKE(4, 5);
 
 /* Whether prong has cancelled it or its deadline has passed; it is stopped from then on. */
 bool task_is_cancelled(struct task *t, uint64_t now_ns);

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdalign.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 
 #include "base/clock.h"
@@ -11,22 +12,75 @@
 #include "ipc/chan.h"
 #include "worker/loop.h"
 #include "zygote/children.h"
+#include "zygote/programs.h"
 #include "zygote/reap.h"
 #include "zygote/spawn.h"
+#include "zygote/start.h"
 
 /* How long to wait for killed workers at the end; only one stuck in the kernel takes longer than a
  * moment, and PDEATHSIG has it anyway. */
 #define LOOP_GRACE_NS (5 * CLOCK_NS_PER_S)
 
+/* What an event of epoll is about; from TAG_WORKERS on, the worker in a slot. */
+enum { TAG_REAP, TAG_CONTROL, TAG_WORKERS, EVENTS_MAX = 16 };
+
 struct zygote {
     const struct zygote_config *config;
     struct children children;
+    struct programs programs;
+    struct start_config start;
     pid_t pid;
+    int epoll_fd;
 };
+
+static pid_t start_copy(void *arg, uint32_t place, const int *once_fds, int ret_fds[LEND_FD_COUNT])
+{
+    return start_program(arg, place, once_fds, ret_fds);
+}
+
+static int watch(const struct zygote *z, int fd, uint32_t tag)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.u32 = tag};
+
+    return epoll_ctl(z->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
+}
 
 static void run_worker(void *arg)
 {
     worker_run(arg);
+}
+
+/* Only who may need a program has a socket to ask for one. */
+static int make_spawn_socket(const struct zygote *z, uint32_t slot, int ret_fds[2])
+{
+    int rc;
+
+    ret_fds[0] = ret_fds[1] = -1;
+    if (z->config->registry->program_count == 0)
+        return 0;
+    rc = chan_pair(ret_fds);
+    if (rc == 0)
+        rc = watch(z, ret_fds[0], TAG_WORKERS + slot);
+    return rc;
+}
+
+/* The pid, or negative errno. */
+static pid_t fork_worker(struct zygote *z, struct worker_config *worker)
+{
+    int spawn[2];
+    pid_t pid = make_spawn_socket(z, worker->fork->slot, spawn);
+    CLEANUP_FD int ours = spawn[0];
+    CLEANUP_FD int theirs = spawn[1];
+
+    worker->spawn_fd = theirs;
+    if (pid == 0)
+        pid = spawn_child(run_worker, worker);
+    if (pid < 0)
+        return pid;
+    children_add(&z->children, worker->fork->slot, worker->fork->generation, pid);
+    if (ours >= 0)
+        programs_add_worker(&z->programs, worker->fork->slot, take_fd(&ours));
+    return pid;
 }
 
 static int handle_fork(struct zygote *z, const struct proto_fork *f, const int *fds)
@@ -47,13 +101,11 @@ static int handle_fork(struct zygote *z, const struct proto_fork *f, const int *
     if (children_check_free(&z->children, f->slot) < 0)
         return -EPROTO;
     memcpy(worker.fds, fds, sizeof(worker.fds));
-    pid = spawn_child(run_worker, &worker);
-    if (pid > 0) {
-        children_add(&z->children, f->slot, f->generation, pid);
+    pid = fork_worker(z, &worker);
+    if (pid > 0)
         forked.pid = pid;
-    } else {
+    else
         forked.error = -pid;
-    }
     return chan_send_struct(z->config->control_fd, &forked, sizeof(forked), 0);
 }
 
@@ -113,8 +165,10 @@ static int tell(struct zygote *z, const struct reaped *child)
         .status = child->status,
     };
 
-    if (children_remove(&z->children, child->pid, &exited.slot, &exited.generation) < 0)
+    if (programs_reaped(&z->programs, child) ||
+        children_remove(&z->children, child->pid, &exited.slot, &exited.generation) < 0)
         return 0;
+    programs_worker_gone(&z->programs, exited.slot, exited.status);
     return chan_send_struct(z->config->control_fd, &exited, sizeof(exited), 0);
 }
 
@@ -129,21 +183,39 @@ static int reap_all(struct zygote *z)
     return rc;
 }
 
+/* A worker that breaks the rules of its spawn socket is killed; its end is told like any other. */
+static void hear_worker(struct zygote *z, uint32_t slot)
+{
+    if (programs_receive(&z->programs, slot) != -EPROTO || z->children.slots[slot].pid == 0)
+        return;
+    log_error("the worker in slot %u asked for programs what makes no sense; killing it", slot);
+    reap_kill(z->children.slots[slot].pid, SIGKILL);
+}
+
+static int handle_event(struct zygote *z, uint32_t tag)
+{
+    if (tag == TAG_REAP)
+        return reap_all(z);
+    if (tag == TAG_CONTROL)
+        return receive(z);
+    if (z->programs.workers[tag - TAG_WORKERS].fd >= 0)
+        hear_worker(z, tag - TAG_WORKERS);
+    return 0;
+}
+
 static int serve(struct zygote *z)
 {
-    struct pollfd polled[2] = {
-        {.fd = z->config->reap_fd, .events = POLLIN},
-        {.fd = z->config->control_fd, .events = POLLIN},
-    };
-    int rc = 0;
+    int rc = watch(z, z->config->reap_fd, TAG_REAP);
 
+    if (rc == 0)
+        rc = watch(z, z->config->control_fd, TAG_CONTROL);
     while (rc == 0) {
-        if (poll(polled, ARRAY_SIZE(polled), -1) < 0)
-            continue; /* EINTR */
-        if (polled[0].revents != 0)
-            rc = reap_all(z);
-        if (rc == 0 && polled[1].revents != 0)
-            rc = receive(z);
+        struct epoll_event events[EVENTS_MAX];
+        int n = epoll_wait(z->epoll_fd, events, EVENTS_MAX,
+                           clock_poll_ms(clock_now_ns(), programs_wake_ns(&z->programs)));
+        for (int i = 0; i < n && rc == 0; i++)
+            rc = handle_event(z, events[i].data.u32);
+        programs_tick(&z->programs, clock_now_ns());
     }
     return rc;
 }
@@ -159,12 +231,15 @@ static void kill_all(struct zygote *z)
         if (z->children.slots[i].pid > 0)
             reap_kill(z->children.slots[i].pid, SIGKILL);
     }
-    while (z->children.count > 0 && clock_now_ns() < deadline_ns) {
+    programs_kill_all(&z->programs);
+    while (z->children.count + z->programs.count > 0 && clock_now_ns() < deadline_ns) {
         struct pollfd p = {.fd = z->config->reap_fd, .events = POLLIN};
         (void)poll(&p, 1, clock_poll_ms(clock_now_ns(), deadline_ns));
         reap_clear(z->config->reap_fd);
-        while (reap_next(&child))
-            (void)children_remove(&z->children, child.pid, &slot, &generation);
+        while (reap_next(&child)) {
+            if (!programs_reaped(&z->programs, &child))
+                (void)children_remove(&z->children, child.pid, &slot, &generation);
+        }
     }
 }
 
@@ -173,7 +248,10 @@ int zygote_run(const struct zygote_config *config)
     static struct zygote z;
     int rc;
 
-    z = (struct zygote) {.config = config, .pid = getpid()};
+    z = (struct zygote) {
+        .config = config, .pid = getpid(), .epoll_fd = epoll_create1(EPOLL_CLOEXEC)};
+    z.start = (struct start_config) {.registry = config->registry, .zygote = z.pid};
+    programs_init(&z.programs, config->registry, start_copy, &z.start);
     rc = serve(&z);
     kill_all(&z);
     if (rc == -EPIPE || rc == -ECONNRESET)

@@ -132,7 +132,7 @@ def functions_of(*folders):
 
 
 OF_SERVER = ("thread", "jobs", "state", "pool", "http", "sched", "api")
-OF_ZYGOTE = ("kernel", "worker", "zygote")
+OF_ZYGOTE = ("kernel", "program", "worker", "zygote")
 
 
 @pytest.mark.parametrize("program,ours,theirs", [("prong", OF_SERVER, OF_ZYGOTE), ("prong-zygote", OF_ZYGOTE, OF_SERVER)])
