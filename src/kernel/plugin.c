@@ -52,12 +52,17 @@ static int ask_entry(const char *path, void *handle, const struct prong_kernel *
 
 int plugin_open(const char *path, struct plugin *ret, struct err *err)
 {
-    const struct prong_kernel *k = NULL;
-    void *handle;
     int rc = check_file(path, err);
 
-    if (rc < 0)
-        return rc;
+    return rc < 0 ? rc : plugin_load(path, ret, err);
+}
+
+int plugin_load(const char *path, struct plugin *ret, struct err *err)
+{
+    const struct prong_kernel *k = NULL;
+    void *handle;
+    int rc;
+
     handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (handle == NULL)
         return err_set(err, -ENOEXEC, "It cannot be loaded: %s.", dlerror());

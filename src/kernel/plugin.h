@@ -27,6 +27,10 @@ int plugin_check_owner(const char *path, const struct stat *st, uid_t self, stru
  * or declines this host, -EINVAL when its declaration is not sound; always with a sentence. */
 int plugin_open(const char *path, struct plugin *ret, struct err *err);
 
+/* The same, whoever owns the file: for a process that has given up its own user, after the one who
+ * started it has judged the file. */
+int plugin_load(const char *path, struct plugin *ret, struct err *err);
+
 /* Unloads it. Never after its init succeeded: what it left behind may point into it. */
 void plugin_release(struct plugin *p);
 
