@@ -2,8 +2,8 @@
 #
 # Two link sets from one tree: build/$(BUILD)/prong from src/{SERVER}, build/$(BUILD)/prong-zygote from
 # src/{ISOLATED}. base and ipc are compiled once for each, because the sanitizers differ. prong-client, src/cli, uses
-# some of the server's; it is a program of its own because of what libcurl takes to load. prong-host, a
-# kernel as a program, uses some of the zygote's.
+# some of the server's; it is a program of its own because of what libcurl takes to load. prong-host and prong-check, the
+# two sides of a program's socket, use some of the zygote's.
 
 VERSION := 0.1.0
 Q = $(if $(V),,@echo '  $@';)
@@ -43,6 +43,7 @@ objects = $(patsubst src/%.c,$(B)/$(1)/%.o,$(foreach d,$(2),$(wildcard src/$(d)/
 SERVER_OBJECTS   := $(call objects,server,$(SERVER)) $(patsubst %,$(B)/server/%.o,config machine healthcheck client)
 ISOLATED_OBJECTS := $(filter-out %/zygote/main.o,$(call objects,isolated,$(ISOLATED)))
 HOST_OBJECTS     := $(filter-out %/host/main.o,$(call objects,isolated,host))
+CHECK_OBJECTS    := $(filter-out %/check/main.o,$(call objects,isolated,check))
 CLIENT_OBJECTS   := $(filter-out %/cli/main.o,$(call objects,server,cli))
 WIRE_HEADERS := $(wildcard src/ipc/*.h) include/prong/kernel.h
 BUILD_ID := $(VERSION)-$(BUILD)-$(shell cat $(WIRE_HEADERS) | cksum | cut -d' ' -f1)
@@ -52,7 +53,7 @@ BUILD_ID := $(VERSION)-$(BUILD)-$(shell cat $(WIRE_HEADERS) | cksum | cut -d' ' 
 .DEFAULT_GOAL := all
 .SECONDARY:
 
-PROGRAMS := $(addprefix $(B)/,prong prong-zygote prong-host prong-client)
+PROGRAMS := $(addprefix $(B)/,prong prong-zygote prong-host prong-check prong-client)
 all: $(PROGRAMS) $(KERNELS) $(B)/pkgconfig/prong.pc ## build the programs and the kernels
 
 $(B)/prong: $(B)/server/main.o $(B)/libserver.a
@@ -60,6 +61,8 @@ $(B)/prong: $(B)/server/main.o $(B)/libserver.a
 $(B)/prong-zygote: $(B)/isolated/zygote/main.o $(B)/libisolated.a
 	$(Q)$(CC) $(ISOLATED_FLAGS) -pie $(LINK) $(LDFLAGS) -o $@ $^ $(ISOLATED_LIBS)
 $(B)/prong-host: $(B)/isolated/host/main.o $(HOST_OBJECTS) $(B)/libisolated.a
+	$(Q)$(CC) $(ISOLATED_FLAGS) -pie $(LINK) $(LDFLAGS) -o $@ $^ $(ISOLATED_LIBS)
+$(B)/prong-check: $(B)/isolated/check/main.o $(CHECK_OBJECTS) $(B)/libisolated.a
 	$(Q)$(CC) $(ISOLATED_FLAGS) -pie $(LINK) $(LDFLAGS) -o $@ $^ $(ISOLATED_LIBS)
 $(B)/prong-client: $(B)/server/cli/main.o $(CLIENT_OBJECTS) $(B)/libserver.a
 	$(Q)$(CC) $(SERVER_FLAGS) -pie $(LINK) $(LDFLAGS) -o $@ $^ $(CLIENT_LIBS)
@@ -102,7 +105,7 @@ run: all ## build and serve on http://127.0.0.1:8080 (ARGS="--workers 4 …")
 # ---- tests ----------------------------------------------------------------------------------------
 UNIT := $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/*/*_test.c tests/unit/*/*/*_test.c))
 TEST_KERNELS := $(patsubst tests/unit/zygote/kernels/%.c,$(B)/test-kernels/%.so,$(wildcard tests/unit/zygote/kernels/*.c))
-ISOLATED_TESTS := $(filter $(B)/tests/host/% $(B)/tests/kernel/% $(B)/tests/program/% $(B)/tests/worker/% $(B)/tests/zygote/%,$(UNIT))
+ISOLATED_TESTS := $(filter $(B)/tests/check/% $(B)/tests/host/% $(B)/tests/kernel/% $(B)/tests/program/% $(B)/tests/worker/% $(B)/tests/zygote/%,$(UNIT))
 CLIENT_TESTS := $(filter $(B)/tests/cli/%,$(UNIT))
 SERVER_TESTS := $(filter-out $(ISOLATED_TESTS) $(CLIENT_TESTS),$(UNIT))
 
@@ -115,12 +118,12 @@ $(B)/tests/kernel/mock_host.o: tests/unit/kernel/mock_host.c | deps-check
 	$(Q)$(CC) $(CPPFLAGS) $(COMMON) $(ISOLATED_FLAGS) -c -o $@ $<
 $(B)/libmock.a: $(B)/tests/kernel/mock_host.o
 	$(Q)$(AR) rcs $@ $^
-$(ISOLATED_TESTS): $(B)/tests/%: tests/unit/%.c $(HOST_OBJECTS) $(B)/libisolated.a $(B)/libmock.a | deps-check
+$(ISOLATED_TESTS): $(B)/tests/%: tests/unit/%.c $(HOST_OBJECTS) $(CHECK_OBJECTS) $(B)/libisolated.a $(B)/libmock.a | deps-check
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(COMMON) $(ISOLATED_FLAGS) -ffp-contract=off -o $@ $< $(if $(filter kernel/%,$*),\
 		$(wildcard src/kernel/builtin/$(patsubst %_test,%,$(@F)).c src/kernel/examples/$(patsubst %_test,%,$(@F)).c) \
 		$(B)/libmock.a) \
-		$(if $(filter host/%,$*),$(HOST_OBJECTS)) $(B)/libisolated.a -lcmocka -lpng -lz $(ISOLATED_LIBS)
+		$(if $(filter host/%,$*),$(HOST_OBJECTS)) $(if $(filter check/%,$*),$(CHECK_OBJECTS)) $(B)/libisolated.a -lcmocka -lpng -lz $(ISOLATED_LIBS)
 $(SERVER_TESTS): $(B)/tests/%: tests/unit/%.c $(B)/libserver.a | deps-check
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(COMMON) $(SERVER_FLAGS) -o $@ $< $(B)/libserver.a -lcmocka $(SERVER_LIBS)
@@ -175,7 +178,7 @@ format: ## put every C file into the house's form
 install: all ## into $(DESTDIR)$(PREFIX)
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/prong $(DESTDIR)$(PREFIX)/lib/prong/kernels \
 		$(DESTDIR)$(PREFIX)/share/prong $(DESTDIR)$(PREFIX)/include/prong $(DESTDIR)$(PREFIX)/lib/pkgconfig
-	install -m 755 $(B)/prong $(DESTDIR)$(PREFIX)/bin/
+	install -m 755 $(B)/prong $(B)/prong-check $(DESTDIR)$(PREFIX)/bin/
 	install -m 755 $(B)/prong-zygote $(B)/prong-host $(B)/prong-client $(DESTDIR)$(PREFIX)/libexec/prong/
 	install -m 644 $(KERNELS) $(DESTDIR)$(PREFIX)/lib/prong/kernels/
 	install -m 644 include/prong/kernel.h $(DESTDIR)$(PREFIX)/include/prong/
@@ -184,7 +187,7 @@ install: all ## into $(DESTDIR)$(PREFIX)
 	rm -rf $(DESTDIR)$(PREFIX)/share/prong/www
 	cp -R www $(DESTDIR)$(PREFIX)/share/prong/www
 uninstall: ## what install put there
-	rm -rf $(DESTDIR)$(PREFIX)/bin/prong $(DESTDIR)$(PREFIX)/libexec/prong $(DESTDIR)$(PREFIX)/lib/prong \
+	rm -rf $(DESTDIR)$(PREFIX)/bin/prong $(DESTDIR)$(PREFIX)/bin/prong-check $(DESTDIR)$(PREFIX)/libexec/prong $(DESTDIR)$(PREFIX)/lib/prong \
 		$(DESTDIR)$(PREFIX)/share/prong $(DESTDIR)$(PREFIX)/include/prong $(DESTDIR)$(PREFIX)/lib/pkgconfig/prong.pc
 
 compile_commands.json: Makefile ## for editors and clang-tidy

@@ -6,7 +6,7 @@ import pytest
 from conftest import BUILD, DIR, ROOT, run
 
 SRC = ROOT / "src"
-PROGRAMS = ("prong", "prong-zygote", "prong-host", "prong-client")
+PROGRAMS = ("prong", "prong-zygote", "prong-host", "prong-check", "prong-client")
 SOURCES = sorted(p for pattern in ("*.c", "*.h") for p in SRC.rglob(pattern))
 HEADERS = sorted(SRC.rglob("*.h")) + sorted((ROOT / "include").rglob("*.h"))
 LINES_MAX, FUNCTION_LINES_MAX = 700, 70
