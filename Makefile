@@ -2,7 +2,8 @@
 #
 # Two link sets from one tree: build/$(BUILD)/prong from src/{SERVER}, build/$(BUILD)/prong-zygote from
 # src/{ISOLATED}. base and ipc are compiled once for each, because the sanitizers differ. prong-client, src/cli, uses
-# some of the server's; it is a program of its own because of what libcurl takes to load.
+# some of the server's; it is a program of its own because of what libcurl takes to load. prong-host and prong-check, the
+# two sides of a program's socket, use some of the zygote's.
 
 VERSION := 0.1.0
 Q = $(if $(V),,@echo '  $@';)
@@ -41,6 +42,8 @@ ISOLATED_LIBS  := -lseccomp -linih -ljansson -ldl -lm
 objects = $(patsubst src/%.c,$(B)/$(1)/%.o,$(foreach d,$(2),$(wildcard src/$(d)/*.c)))
 SERVER_OBJECTS   := $(call objects,server,$(SERVER)) $(patsubst %,$(B)/server/%.o,config machine healthcheck client)
 ISOLATED_OBJECTS := $(filter-out %/zygote/main.o,$(call objects,isolated,$(ISOLATED)))
+HOST_OBJECTS     := $(filter-out %/host/main.o,$(call objects,isolated,host))
+CHECK_OBJECTS    := $(filter-out %/check/main.o,$(call objects,isolated,check))
 CLIENT_OBJECTS   := $(filter-out %/cli/main.o,$(call objects,server,cli))
 WIRE_HEADERS := $(wildcard src/ipc/*.h) include/prong/kernel.h
 BUILD_ID := $(VERSION)-$(BUILD)-$(shell cat $(WIRE_HEADERS) | cksum | cut -d' ' -f1)
@@ -50,11 +53,16 @@ BUILD_ID := $(VERSION)-$(BUILD)-$(shell cat $(WIRE_HEADERS) | cksum | cut -d' ' 
 .DEFAULT_GOAL := all
 .SECONDARY:
 
-all: $(B)/prong $(B)/prong-zygote $(B)/prong-client $(KERNELS) ## build the server, the zygote, the client and the kernels
+PROGRAMS := $(addprefix $(B)/,prong prong-zygote prong-host prong-check prong-client)
+all: $(PROGRAMS) $(KERNELS) $(B)/pkgconfig/prong.pc ## build the programs and the kernels
 
 $(B)/prong: $(B)/server/main.o $(B)/libserver.a
 	$(Q)$(CC) $(SERVER_FLAGS) -pie $(LINK) $(LDFLAGS) -o $@ $^ $(SERVER_LIBS)
 $(B)/prong-zygote: $(B)/isolated/zygote/main.o $(B)/libisolated.a
+	$(Q)$(CC) $(ISOLATED_FLAGS) -pie $(LINK) $(LDFLAGS) -o $@ $^ $(ISOLATED_LIBS)
+$(B)/prong-host: $(B)/isolated/host/main.o $(HOST_OBJECTS) $(B)/libisolated.a
+	$(Q)$(CC) $(ISOLATED_FLAGS) -pie $(LINK) $(LDFLAGS) -o $@ $^ $(ISOLATED_LIBS)
+$(B)/prong-check: $(B)/isolated/check/main.o $(CHECK_OBJECTS) $(B)/libisolated.a
 	$(Q)$(CC) $(ISOLATED_FLAGS) -pie $(LINK) $(LDFLAGS) -o $@ $^ $(ISOLATED_LIBS)
 $(B)/prong-client: $(B)/server/cli/main.o $(CLIENT_OBJECTS) $(B)/libserver.a
 	$(Q)$(CC) $(SERVER_FLAGS) -pie $(LINK) $(LDFLAGS) -o $@ $^ $(CLIENT_LIBS)
@@ -82,13 +90,22 @@ $(B)/kernels/%.so: src/kernel/builtin/%.c | deps
 	@chmod go-w $(@D) $@
 LIBS_mandelbrot := -lpng -lz
 
+# What a kernel elsewhere is compiled with: pkg-config --cflags prong, and --variable=kernelsdir, where it goes.
+abi = $(shell awk '/define PRONG_ABI_$(1) /{sub("u", "", $$3); print $$3}' include/prong/kernel.h)
+pkgconfig = printf '%s\n' 'prefix=$(1)' 'includedir=$(2)' 'kernelsdir=$(3)' 'abi=$(call abi,MAJOR).$(call abi,MINOR)' '' \
+	'Name: prong' 'Description: Kernels for Prong, an HTTP server for CPU-bound work' 'Version: $(VERSION)' \
+	'Cflags: -I$${includedir}'
+$(B)/pkgconfig/prong.pc: Makefile include/prong/kernel.h
+	@mkdir -p $(@D)
+	@$(call pkgconfig,$(CURDIR),$(CURDIR)/include,$(CURDIR)/$(B)/kernels) >$@
+
 run: all ## build and serve on http://127.0.0.1:8080 (ARGS="--workers 4 …")
 	@exec $(B)/prong --www www --hints $(ARGS)
 
 # ---- tests ----------------------------------------------------------------------------------------
 UNIT := $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/*/*_test.c tests/unit/*/*/*_test.c))
 TEST_KERNELS := $(patsubst tests/unit/zygote/kernels/%.c,$(B)/test-kernels/%.so,$(wildcard tests/unit/zygote/kernels/*.c))
-ISOLATED_TESTS := $(filter $(B)/tests/kernel/% $(B)/tests/program/% $(B)/tests/sandbox/% $(B)/tests/worker/% $(B)/tests/zygote/%,$(UNIT))
+ISOLATED_TESTS := $(filter $(addprefix $(B)/tests/,$(addsuffix /%,check host kernel program sandbox worker zygote)),$(UNIT))
 CLIENT_TESTS := $(filter $(B)/tests/cli/%,$(UNIT))
 SERVER_TESTS := $(filter-out $(ISOLATED_TESTS) $(CLIENT_TESTS),$(UNIT))
 
@@ -101,11 +118,12 @@ $(B)/tests/kernel/mock_host.o: tests/unit/kernel/mock_host.c | deps-check
 	$(Q)$(CC) $(CPPFLAGS) $(COMMON) $(ISOLATED_FLAGS) -c -o $@ $<
 $(B)/libmock.a: $(B)/tests/kernel/mock_host.o
 	$(Q)$(AR) rcs $@ $^
-$(ISOLATED_TESTS): $(B)/tests/%: tests/unit/%.c $(B)/libisolated.a $(B)/libmock.a | deps-check
+$(ISOLATED_TESTS): $(B)/tests/%: tests/unit/%.c $(HOST_OBJECTS) $(CHECK_OBJECTS) $(B)/libisolated.a $(B)/libmock.a | deps-check
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(COMMON) $(ISOLATED_FLAGS) -ffp-contract=off -o $@ $< $(if $(filter kernel/%,$*),\
-		$(wildcard src/kernel/builtin/$(patsubst %_test,%,$(@F)).c) $(B)/libmock.a) \
-		$(B)/libisolated.a -lcmocka -lpng -lz $(ISOLATED_LIBS)
+		$(wildcard src/kernel/builtin/$(patsubst %_test,%,$(@F)).c src/kernel/examples/$(patsubst %_test,%,$(@F)).c) \
+		$(B)/libmock.a) \
+		$(if $(filter host/%,$*),$(HOST_OBJECTS)) $(if $(filter check/%,$*),$(CHECK_OBJECTS)) $(B)/libisolated.a -lcmocka -lpng -lz $(ISOLATED_LIBS)
 $(SERVER_TESTS): $(B)/tests/%: tests/unit/%.c $(B)/libserver.a | deps-check
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(COMMON) $(SERVER_FLAGS) -o $@ $< $(B)/libserver.a -lcmocka $(SERVER_LIBS)
@@ -159,17 +177,20 @@ format: ## put every C file into the house's form
 
 install: all ## into $(DESTDIR)$(PREFIX)
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/prong $(DESTDIR)$(PREFIX)/lib/prong/kernels \
-		$(DESTDIR)$(PREFIX)/lib/prong/python/prong $(DESTDIR)$(PREFIX)/share/prong $(DESTDIR)$(PREFIX)/include/prong
-	install -m 755 $(B)/prong $(DESTDIR)$(PREFIX)/bin/
-	install -m 755 $(B)/prong-zygote $(B)/prong-client $(DESTDIR)$(PREFIX)/libexec/prong/
+		$(DESTDIR)$(PREFIX)/lib/prong/python/prong $(DESTDIR)$(PREFIX)/share/prong $(DESTDIR)$(PREFIX)/include/prong \
+		$(DESTDIR)$(PREFIX)/lib/pkgconfig
+	install -m 755 $(B)/prong $(B)/prong-check $(DESTDIR)$(PREFIX)/bin/
+	install -m 755 $(B)/prong-zygote $(B)/prong-host $(B)/prong-client $(DESTDIR)$(PREFIX)/libexec/prong/
 	install -m 644 $(KERNELS) $(DESTDIR)$(PREFIX)/lib/prong/kernels/
 	install -m 644 include/prong/kernel.h $(DESTDIR)$(PREFIX)/include/prong/
 	install -m 644 src/sdk/python/prong/*.py src/sdk/python/prong/py.typed $(DESTDIR)$(PREFIX)/lib/prong/python/prong/
+	$(call pkgconfig,$(PREFIX),$${prefix}/include,$${prefix}/lib/prong/kernels) >$(B)/prong.pc
+	install -m 644 $(B)/prong.pc $(DESTDIR)$(PREFIX)/lib/pkgconfig/
 	rm -rf $(DESTDIR)$(PREFIX)/share/prong/www
 	cp -R www $(DESTDIR)$(PREFIX)/share/prong/www
 uninstall: ## what install put there
-	rm -rf $(DESTDIR)$(PREFIX)/bin/prong $(DESTDIR)$(PREFIX)/libexec/prong $(DESTDIR)$(PREFIX)/lib/prong \
-		$(DESTDIR)$(PREFIX)/share/prong $(DESTDIR)$(PREFIX)/include/prong
+	rm -rf $(DESTDIR)$(PREFIX)/bin/prong $(DESTDIR)$(PREFIX)/bin/prong-check $(DESTDIR)$(PREFIX)/libexec/prong $(DESTDIR)$(PREFIX)/lib/prong \
+		$(DESTDIR)$(PREFIX)/share/prong $(DESTDIR)$(PREFIX)/include/prong $(DESTDIR)$(PREFIX)/lib/pkgconfig/prong.pc
 
 compile_commands.json: Makefile ## for editors and clang-tidy
 	@{ echo '['; sep=; for f in $$(git ls-files 'src/*.c'); do printf '%s{"directory":"%s","file":"%s","command":"%s"}' "$$sep" \

@@ -37,6 +37,10 @@ enum plugin_step {
  * or declines this host, -EINVAL when its declaration is not sound; always with a sentence. `step`, which may be NULL, is set to the enum plugin_step before each. */
 int plugin_open(const char *path, struct plugin *ret, volatile uint32_t *step, struct err *err);
 
+/* The same, whoever owns the file: for a process that has given up its own user, after the one who
+ * started it has judged the file. */
+int plugin_load(const char *path, struct plugin *ret, struct err *err);
+
 /* Unloads it. Never after its init succeeded: what it left behind may point into it. */
 void plugin_release(struct plugin *p);
 

@@ -6,6 +6,7 @@ import pytest
 from conftest import BUILD, DIR, ROOT, run
 
 SRC = ROOT / "src"
+PROGRAMS = ("prong", "prong-zygote", "prong-host", "prong-check", "prong-client")
 SOURCES = sorted(p for pattern in ("*.c", "*.h") for p in SRC.rglob(pattern))
 HEADERS = sorted(SRC.rglob("*.h")) + sorted((ROOT / "include").rglob("*.h"))
 LINES_MAX, FUNCTION_LINES_MAX = 700, 70
@@ -81,7 +82,7 @@ def test_includes_are_written_from_src():
 
 
 def test_kernels_include_nothing_of_ours_but_the_abi():
-    for path in (SRC / "kernel/builtin").iterdir():
+    for path in [*(SRC / "kernel/builtin").iterdir(), *(SRC / "kernel/examples").glob("*.[ch]")]:
         assert path.suffix == ".c" and includes_of(path) == ["prong/kernel.h"], path
 
 
@@ -133,9 +134,13 @@ def functions_of(*folders):
 
 OF_SERVER = ("thread", "jobs", "state", "pool", "http", "sched", "api")
 OF_ZYGOTE = ("kernel", "program", "sandbox", "worker", "zygote")
+OF_HOST = ("host", "kernel")
 
 
-@pytest.mark.parametrize("program,ours,theirs", [("prong", OF_SERVER, OF_ZYGOTE), ("prong-zygote", OF_ZYGOTE, OF_SERVER)])
+@pytest.mark.parametrize(
+    "program,ours,theirs",
+    [("prong", OF_SERVER, OF_ZYGOTE), ("prong-zygote", OF_ZYGOTE, OF_SERVER), ("prong-host", OF_HOST, OF_SERVER + ("zygote",))],
+)
 def test_a_program_holds_nothing_of_the_other_side(program, ours, theirs):
     """Two functions may have the same name, on either side of the wall."""
     has, ours, theirs = symbols(DIR / program, "--defined-only"), functions_of(*ours), functions_of(*theirs)
@@ -178,7 +183,7 @@ def test_the_zygote_alone_filters_system_calls():
 
 def test_the_client_alone_loads_libcurl():
     """It takes milliseconds and megabytes that a server need not spend."""
-    assert [p for p in ("prong", "prong-zygote", "prong-client") if any("curl" in lib for lib in needed(DIR / p))] == ["prong-client"]
+    assert [p for p in PROGRAMS if any("curl" in lib for lib in needed(DIR / p))] == ["prong-client"]
 
 
 def test_one_file_of_the_client_knows_libcurl():
@@ -270,7 +275,7 @@ def test_no_line_is_left_with_blanks_or_tabs():
             assert line == line.rstrip() and "\t" not in line, f"{shown(path)}:{number}"
 
 
-@pytest.mark.parametrize("program", ["prong", "prong-zygote", "prong-client"])
+@pytest.mark.parametrize("program", PROGRAMS)
 def test_no_program_has_an_executable_stack(program):
     (stack,) = re.findall(r"GNU_STACK\s.*", run("readelf", "-lW", DIR / program).stdout)
     assert "RWE" not in stack
