@@ -90,10 +90,13 @@ static void describe(struct trial_report *report, const struct prong_kernel *k)
     buf_release(&b);
 }
 
-/* What a child may do while it tries foreign code. */
-static int enter_sandbox(const struct trials *t, struct err *err)
+/* What a child may do while it tries foreign code. The file may be a link to one that lies elsewhere. */
+static int enter_sandbox(const struct trials *t, const char *path, struct err *err)
 {
-    struct sandbox_policy policy = {.kind = SANDBOX_PROGRAM, .keeps_user = true};
+    char real[PATH_MAX];
+    const char *read[] = {realpath(path, real)};
+    struct sandbox_policy policy = {
+        .kind = SANDBOX_PROGRAM, .keeps_user = true, .read = read, .read_count = read[0] != NULL};
     struct sandbox_rules rules = {.name = "prong-trial", .policy = &policy, .parent = t->zygote};
 
     return sandbox_enter(&rules, err);
@@ -112,7 +115,7 @@ static void run_child(void *arg)
 
     if (!path_of(t, c->index, path))
         say(report, "Its path is too long.");
-    if (enter_sandbox(t, &err) < 0 || plugin_open(path, &p, &report->step, &err) < 0)
+    if (enter_sandbox(t, path, &err) < 0 || plugin_open(path, &p, &report->step, &err) < 0)
         say(report, err.text);
     describe(report, &p.kernel);
     if (!t->config->with_fault && strcmp(p.kernel.name, "fault") == 0)
@@ -120,9 +123,10 @@ static void run_child(void *arg)
     report->step = PLUGIN_INIT;
     if (p.kernel.init != NULL && p.kernel.init(t->config->host, &state) != 0)
         say(report, "Its init failed.");
-    report->step = PLUGIN_SELFTEST;
+    /* Its init is for the zygote; from now on it is as in a worker. */
     if (sandbox_narrow(&err) < 0)
         say(report, err.text);
+    report->step = PLUGIN_SELFTEST;
     if (p.kernel.selftest != NULL)
         sentence = p.kernel.selftest(state);
     if (sentence != NULL)

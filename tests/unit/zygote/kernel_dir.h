@@ -5,6 +5,7 @@
 #ifndef TESTS_KERNEL_DIR_H
 #define TESTS_KERNEL_DIR_H
 
+#include <sys/stat.h>
 #include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -48,6 +49,8 @@ static inline struct kernel_dir kernel_dir_new(const char *const *names, size_t 
     struct kernel_dir d = {.path = "/tmp/prong-kernels-XXXXXX"};
 
     assert_non_null(mkdtemp(d.path));
+    /* Kernels are tried by a user who owns nothing. */
+    assert_int_equal(chmod(d.path, 0755), 0);
     for (size_t i = 0; i < count; i++)
         kernel_dir_link(&d, names[i]);
     return d;
