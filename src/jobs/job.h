@@ -56,7 +56,7 @@ struct job_receipt {
     uint32_t chunks;     /* ranges mapped, or 1 */
     uint32_t retries;    /* tasks run again */
     uint32_t workers;    /* different workers that answered */
-    uint32_t missing;    /* chunks that the answer lacks */
+    uint32_t missing;    /* chunks that the answer lacks; never of a durable job, so not kept */
 };
 
 /* What was asked, once it is accepted, and the run itself: kept until the last of its jobs is freed, by that job's
