@@ -33,11 +33,11 @@ void api_readyz(struct request *r)
 static json_t *worker_json(const struct sched_worker *w, uint64_t now_ns)
 {
     const struct pool_worker *p = &w->worker;
-    json_t *json = json_pack("{s:i, s:s, s:s, s:I, s:I, s:f}", "pid", p->pid, "kind",
-                             p->kind == POOL_ORDINARY ? "ordinary" : "express", "state",
-                             w->is_busy ? "busy" : "idle", "tasks", (json_int_t)p->tasks,
-                             "rss_bytes", (json_int_t)p->rss_bytes, "age",
-                             (double)(now_ns - p->started_ns) / (double)CLOCK_NS_PER_S);
+    json_t *json = json_pack(
+        "{s:i, s:I, s:s, s:s, s:I, s:I, s:f}", "pid", p->pid, "generation",
+        (json_int_t)p->generation, "kind", p->kind == POOL_ORDINARY ? "ordinary" : "express",
+        "state", w->is_busy ? "busy" : "idle", "tasks", (json_int_t)p->tasks, "rss_bytes",
+        (json_int_t)p->rss_bytes, "age", (double)(now_ns - p->started_ns) / (double)CLOCK_NS_PER_S);
 
     if (w->is_busy && *w->kernel != '\0') {
         (void)json_object_set_new(json, "kernel", json_string(w->kernel));
@@ -67,6 +67,15 @@ static json_t *queue_json(const struct sched_status *st)
                                   json_integer((json_int_t)st->queued[c]));
     (void)json_object_set_new(json, "capacity", json_integer((json_int_t)st->queue_max));
     return json;
+}
+
+/* null while there is none. */
+static json_t *reload_json(const struct sched_status *st)
+{
+    if (st->reload == SCHED_RELOAD_NONE)
+        return json_null();
+    return json_pack("{s:s, s:f}", "state", sched_reload_names[st->reload], "age",
+                     (double)st->reload_ns / (double)CLOCK_NS_PER_S);
 }
 
 static json_t *jobs_status_json(struct store *store)
@@ -100,20 +109,21 @@ void api_status(struct request *r)
     sched_status(api->sched, st);
     for (size_t i = 0; i < st->worker_count; i++)
         (void)json_array_append_new(workers, worker_json(&st->workers[i], now_ns));
-    respond_json(
-        r, 200,
-        json_pack("{s:s, s:f, s:s, s:i, s:i, s:o, s:o, s:o, s:{s:i, s:i, s:f}, s:{s:o, s:o, s:o}}",
-                  "version", PRONG_VERSION, "uptime",
-                  (double)(now_ns - api->started_ns) / (double)CLOCK_NS_PER_S, "state",
-                  st->is_draining ? "draining"
-                  : st->is_ready  ? "ready"
-                                  : "starting",
-                  "pid", getpid(), "zygote_pid", st->zygote_pid, "workers", workers, "queue",
-                  queue_json(st), "jobs", jobs_status_json(api->store), "compute", "running",
-                  (int)st->running, "tasks", (int)st->inflight, "backlog_s",
-                  (double)st->backlog_ns / (double)CLOCK_NS_PER_S, "latency", "http",
-                  latency_json(METRIC_HTTP_DURATION), "queue", latency_json(METRIC_JOB_QUEUE),
-                  "run", latency_json(METRIC_JOB_RUN)));
+    respond_json(r, 200,
+                 json_pack("{s:s, s:f, s:s, s:i, s:i, s:I, s:o, s:o, s:o, s:o, s:{s:i, s:i, s:f}, "
+                           "s:{s:o, s:o, s:o}}",
+                           "version", PRONG_VERSION, "uptime",
+                           (double)(now_ns - api->started_ns) / (double)CLOCK_NS_PER_S, "state",
+                           st->is_draining ? "draining"
+                           : st->is_ready  ? "ready"
+                                           : "starting",
+                           "pid", getpid(), "zygote_pid", st->zygote_pid, "generation",
+                           (json_int_t)st->generation, "reload", reload_json(st), "workers",
+                           workers, "queue", queue_json(st), "jobs", jobs_status_json(api->store),
+                           "compute", "running", (int)st->running, "tasks", (int)st->inflight,
+                           "backlog_s", (double)st->backlog_ns / (double)CLOCK_NS_PER_S, "latency",
+                           "http", latency_json(METRIC_HTTP_DURATION), "queue",
+                           latency_json(METRIC_JOB_QUEUE), "run", latency_json(METRIC_JOB_RUN)));
     free(st);
 }
 

@@ -22,10 +22,13 @@ static json_t *describe(const struct kernel *k)
 
 void api_catalog(struct request *r)
 {
-    const struct catalog *catalog = sched_catalog(api_of(r)->sched);
+    const struct kernel *served[PROTO_KERNELS_MAX];
+    unsigned count = catalog_list(sched_catalog(api_of(r)->sched), served);
     json_t *kernels = json_array();
 
-    for (unsigned i = 0; i < atomic_load(&catalog->count); i++)
-        (void)json_array_append_new(kernels, describe(catalog->kernels[i]));
+    for (unsigned i = 0; i < count; i++) {
+        (void)json_array_append_new(kernels, describe(served[i]));
+        (void)kernel_drop(served[i]);
+    }
     respond_json(r, 200, json_pack("{s:o}", "kernels", kernels));
 }

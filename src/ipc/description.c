@@ -174,6 +174,7 @@ int description_decode(const void *data, size_t bytes, struct description **ret)
     d = calloc(1, sizeof(*d) + bytes);
     if (d == NULL)
         return -ENOMEM;
+    d->storage_bytes = bytes;
     if (bytes > 0)
         memcpy(d->storage, data, bytes);
     wire_read_init(&r, d->storage, bytes);
@@ -184,4 +185,10 @@ int description_decode(const void *data, size_t bytes, struct description **ret)
     }
     *ret = d;
     return 0;
+}
+
+bool description_is_same(const struct description *a, const struct description *b)
+{
+    return a->storage_bytes == b->storage_bytes &&
+           memcmp(a->storage, b->storage, a->storage_bytes) == 0;
 }

@@ -16,7 +16,7 @@ struct job *job_new(const struct kernel *kernel, struct id id)
     memset(job, 0, offsetof(struct job, media_type));
     job->media_type[0] = job->text[0] = '\0';
     job->id = id;
-    job->kernel = kernel;
+    job->kernel = kernel_hold(kernel);
     job->socket = -1;
     return job;
 }
@@ -41,6 +41,7 @@ struct job *job_free(struct job *job)
     free(job->input_owned);
     free(job->result);
     free(job->run_memory);
+    job->kernel = kernel_drop(job->kernel);
     free(job);
     return NULL;
 }

@@ -53,6 +53,7 @@ struct job_receipt {
 
 struct job {
     struct id id;
+    /* Held. */
     const struct kernel *kernel;
     unsigned priority;      /* enum queue_class */
     uint64_t client;        /* key of the client, for fairness */

@@ -30,11 +30,24 @@ struct timer {
     enum timer_kind kind;
 };
 
+/* What goes with one zygote's workers: a lane of the pool. */
+struct side {
+    unsigned lane;
+    struct queue *queue;
+    unsigned out[POOL_KIND_COUNT];
+    uint64_t out_ns[POOL_KIND_COUNT]; /* predicted, of what is out */
+    unsigned live[POOL_KIND_COUNT];
+    size_t run_count;
+    uint64_t backlog_ns;
+};
+
 struct task {
     TAILQ_ENTRY(task) link; /* of its run */
     uint64_t id;            /* 0: the place is free */
     struct run *run;        /* NULL: an orphan */
+    struct side *side;
     const struct kernel *kernel;
+    const struct kernel *held; /* the same, of an orphan */
     enum pool_kind kind;
     enum proto_op op;
     uint64_t lo, hi;
@@ -68,6 +81,7 @@ struct run {
     TAILQ_ENTRY(run) unwatched; /* those whose client is not watched yet */
     struct job *job;
     const struct kernel *kernel;
+    struct side *side; /* the same from its first task on */
     struct queue_entry entry;
     bool is_queued, is_unwatched, has_ended, has_plan;
     enum run_state state;
@@ -93,11 +107,21 @@ struct run {
 TAILQ_HEAD(run_list, run);
 
 struct kernel_record {
+    uint64_t serial; /* of the kernel that has this place */
     struct cost cost;
     struct retry_brake brake;
     bool has_tried;                        /* the express worker, before anything was known */
     int label;                             /* of METRIC_JOB_* */
     int outcome_labels[JOB_OUTCOME_COUNT]; /* of METRIC_JOBS */
+};
+
+/* Loading the kernels anew. */
+struct reload {
+    struct sched_reload *asked; /* who waits for it; NULL: nobody */
+    struct sched_reload *told;  /* the collector's: decided, and not told yet */
+    bool is_wanted, is_under_way;
+    uint64_t since_ns;    /* when that began */
+    uint64_t old_busy_ns; /* when the old side had something to do last */
 };
 
 struct sched {
@@ -106,19 +130,18 @@ struct sched {
     struct lock lock;
     pthread_cond_t changed; /* ready, or a run ended while draining */
     struct pool *pool;
-    struct queue *queue;
+    struct side sides[POOL_LANES];
+    struct side *current; /* for what is new */
+    struct reload reload;
     struct heap timers;
     struct run_list runs, unwatched;
     struct task tasks[PROTO_INFLIGHT_MAX];
     size_t inflight;
-    unsigned out[POOL_KIND_COUNT];
-    uint64_t out_ns[POOL_KIND_COUNT]; /* predicted, of what is out */
-    unsigned live[POOL_KIND_COUNT];
     size_t run_count, running;
     size_t waiting[QUEUE_CLASS_COUNT]; /* runs that have no task out */
-    uint64_t backlog_ns;
-    uint64_t done_ns, gap_ns; /* the last end of a run; mean time between two */
-    struct kernel_record records[PROTO_KERNELS_MAX];
+    uint64_t done_ns, gap_ns;          /* the last end of a run; mean time between two */
+    struct kernel_record records[CATALOG_EDITIONS_MAX]; /* by place */
+    unsigned labelled; /* kernels with a label of their own in the metrics */
     struct retry_poison poison;
     _Atomic bool has_poison; /* read without the lock */
     struct hash_key hash_key;
@@ -164,28 +187,43 @@ void task_timer(struct sched *s, struct task *t, uint64_t now_ns);
 void task_lost(struct sched *s, struct task *t, int status); /* maybe: see if anybody claims it */
 
 void task_free_express(struct sched *s, uint64_t now_ns); /* of what turned out to be long */
-void task_audit(struct sched *s, enum pool_kind kind);    /* sets was_audited of what waits there */
+void task_audit(struct sched *s, struct side *side,
+                enum pool_kind kind); /* sets was_audited of what waits there */
 
 /* answer.c: what workers say. */
 void answer_event(struct sched *s, struct pool_event *event);
 void answer_go_on(struct sched *s, struct run *run); /* combine, finish or end, or the next chunk */
+void answer_label_kernels(
+    struct sched *s); /* of what is in force: their records and names in the metrics */
 
 /* deaths.c: of workers and of the zygote. */
 void death_of_worker(struct sched *s, const struct pool_event *event, enum pool_kind kind);
-void death_of_zygote(struct sched *s);
+void death_of_zygote(struct sched *s, const struct side *side);
 void death_of_task(struct sched *s, struct task *t, int status, bool counts);
 bool death_by_oom(struct sched *s); /* whether the system's OOM killer struck since last asked */
 
 /* run.c: the life of a run. */
-struct run *run_new(struct sched *s, struct job *job);
+struct run *run_new(struct sched *s, struct job *job, struct side *side);
+void run_move(struct run *run,
+              struct side *to); /* what it is counted in; not its place in the queue */
 void run_end(struct sched *s, struct run *run, enum job_outcome outcome);
 size_t runs_waiting(const struct sched *s);
-void run_spend(struct sched *s, struct run *run, uint64_t ns); /* off the backlog */
+void run_spend(struct run *run, uint64_t ns); /* off the backlog */
 void run_fail(struct sched *s, struct run *run, const char *format, ...) PRINTF_LIKE(3, 4);
 uint64_t run_fingerprint(struct sched *s, const struct job *job);
 void run_news(struct sched *s, struct job *job, struct news news);
 
+/* reload.c: one set of kernels after the other. */
+void reload_turn(struct sched *s, uint64_t now_ns);
+void reload_tell(struct sched *s); /* the collector, without the lock */
+void reload_old_down(struct sched *s);
+void reload_fail_unserved(
+    struct sched *s); /* the current zygote came up again with other kernels */
+struct side *reload_old_side(struct sched *s);                            /* or NULL */
+struct side *reload_choose_side(struct sched *s, const struct kernel *k); /* or NULL */
+
 /* collector.c */
+void collector_count_workers(struct sched *s);
 /* How far a run is: what has been answered, and what the pages of its workers say. False when nobody knows. */
 bool run_progress(struct sched *s, const struct run *run, uint64_t *ret_done, uint64_t *ret_total);
 void *collector_run(void *arg);

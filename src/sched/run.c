@@ -12,7 +12,7 @@ static void watch_later(struct sched *s, struct run *run)
     run->is_unwatched = true;
 }
 
-struct run *run_new(struct sched *s, struct job *job)
+struct run *run_new(struct sched *s, struct job *job, struct side *side)
 {
     struct run *run = calloc(1, sizeof(*run));
 
@@ -20,6 +20,7 @@ struct run *run_new(struct sched *s, struct job *job)
         return NULL;
     run->job = job;
     run->kernel = job->kernel;
+    run->side = side;
     run->deadline.kind = TIMER_DEADLINE;
     TAILQ_INIT(&run->tasks);
     if (heap_set(&s->timers, &run->deadline.node, job->deadline_ns) < 0) {
@@ -27,7 +28,8 @@ struct run *run_new(struct sched *s, struct job *job)
         return NULL;
     }
     run->left_ns = cost_job_ns(&record_of(s, run->kernel)->cost);
-    s->backlog_ns += run->left_ns;
+    side->backlog_ns += run->left_ns;
+    side->run_count++;
     TAILQ_INSERT_TAIL(&s->runs, run, link);
     s->run_count++;
     s->waiting[job->priority]++;
@@ -35,6 +37,15 @@ struct run *run_new(struct sched *s, struct job *job)
     job->run = run;
     job->run_memory = run;
     return run;
+}
+
+void run_move(struct run *run, struct side *to)
+{
+    run->side->backlog_ns -= run->left_ns;
+    run->side->run_count--;
+    run->side = to;
+    to->backlog_ns += run->left_ns;
+    to->run_count++;
 }
 
 size_t runs_waiting(const struct sched *s)
@@ -46,13 +57,13 @@ size_t runs_waiting(const struct sched *s)
     return n;
 }
 
-void run_spend(struct sched *s, struct run *run, uint64_t ns)
+void run_spend(struct run *run, uint64_t ns)
 {
     uint64_t spent = MIN(ns, run->left_ns);
 
     run->busy_ns += ns;
     run->left_ns -= spent;
-    s->backlog_ns -= spent;
+    run->side->backlog_ns -= spent;
 }
 
 void run_news(struct sched *s, struct job *job, struct news news)
@@ -106,10 +117,11 @@ static void leave_lists(struct sched *s, struct run *run)
     if (run->is_unwatched)
         TAILQ_REMOVE(&s->unwatched, run, unwatched);
     if (run->is_queued)
-        queue_remove(s->queue, &run->entry);
+        queue_remove(run->side->queue, &run->entry);
     heap_remove(&s->timers, &run->deadline.node);
     watch_remove(&s->watch, &run->watch);
-    s->backlog_ns -= run->left_ns;
+    run->side->backlog_ns -= run->left_ns;
+    run->side->run_count--;
 }
 
 void run_end(struct sched *s, struct run *run, enum job_outcome outcome)
