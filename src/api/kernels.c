@@ -58,7 +58,13 @@ static json_t *changed_json(const struct catalog_change *change, enum catalog_fa
     return names;
 }
 
-static json_t *refused_json(const struct catalog_change *change)
+static void add_refusal(void *array, const char *file, const char *reason)
+{
+    (void)json_array_append_new(array, json_pack("{s:s, s:s}", "file", file, "reason", reason));
+}
+
+/* What cannot be used, though it takes no other's place. */
+static json_t *refused_json(struct api *api, const struct catalog_change *change)
 {
     json_t *refused = json_array();
 
@@ -68,6 +74,7 @@ static json_t *refused_json(const struct catalog_change *change)
                                         json_pack("{s:s, s:s}", "kernel", change->kernels[i].name,
                                                   "reason", change->kernels[i].broken));
     }
+    catalog_tell_refusals(sched_catalog(api->sched), add_refusal, refused);
     return refused;
 }
 
@@ -85,7 +92,8 @@ static void answer(struct request *r)
                            (json_int_t)w->reload.generation, "kernels", names_json(api_of(r)),
                            "changed", changed_json(change, CATALOG_CHANGED), "added",
                            changed_json(change, CATALOG_ADDED), "removed",
-                           changed_json(change, CATALOG_REMOVED), "refused", refused_json(change)));
+                           changed_json(change, CATALOG_REMOVED), "refused",
+                           refused_json(api_of(r), change)));
 }
 
 static void decided(struct sched_reload *reload)

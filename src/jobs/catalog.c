@@ -5,7 +5,16 @@
 void catalog_init(struct catalog *c)
 {
     memset(c, 0, sizeof(*c));
-    lock_init(&c->lock, LOCK_LIMITS);
+    lock_init(&c->lock, LOCK_CATALOG);
+}
+
+static void forget_refusals(struct catalog_refusals *r)
+{
+    for (unsigned i = 0; i < r->count; i++) {
+        free(r->all[i].file);
+        free(r->all[i].reason);
+    }
+    r->count = 0;
 }
 
 void catalog_release(struct catalog *c)
@@ -14,6 +23,7 @@ void catalog_release(struct catalog *c)
         (void)kernel_drop(c->served[i]);
     for (unsigned i = 0; i < CATALOG_EDITIONS_MAX; i++)
         CHECK(c->places[i] == NULL);
+    forget_refusals(&c->refused);
     lock_release(&c->lock);
     memset(c, 0, sizeof(*c));
 }
@@ -77,6 +87,15 @@ unsigned catalog_list(struct catalog *c, const struct kernel *ret[PROTO_KERNELS_
     return c->count;
 }
 
+void catalog_tell_refusals(struct catalog *c,
+                           void (*tell)(void *arg, const char *file, const char *reason), void *arg)
+{
+    LOCKED(&c->lock);
+
+    for (unsigned i = 0; i < c->refused.count; i++)
+        tell(arg, c->refused.all[i].file, c->refused.all[i].reason);
+}
+
 /* ---- drafts ---- */
 
 static const struct description *draft_find(const struct catalog_draft *d, const char *name)
@@ -99,8 +118,25 @@ int catalog_draft_add(struct catalog_draft *d, struct description *about, unsign
     return 0;
 }
 
+int catalog_draft_refuse(struct catalog_draft *d, const char *file, const char *reason)
+{
+    struct catalog_refusal made = {.file = NULL};
+
+    if (d->refused.count == CATALOG_REFUSALS_MAX)
+        return -ENOSPC;
+    made = (struct catalog_refusal) {.file = strdup(file), .reason = strdup(reason)};
+    if (made.file == NULL || made.reason == NULL) {
+        free(made.file);
+        free(made.reason);
+        return -ENOMEM;
+    }
+    d->refused.all[d->refused.count++] = made;
+    return 0;
+}
+
 void catalog_draft_clear(struct catalog_draft *d)
 {
+    forget_refusals(&d->refused);
     for (unsigned i = 0; i < PROTO_KERNELS_MAX; i++) {
         free(d->kernels[i]);
         d->kernels[i] = NULL;
@@ -116,20 +152,70 @@ static bool is_empty(const struct catalog_draft *d)
     return true;
 }
 
+static bool was_refused(const struct catalog *c, const char *file)
+{
+    for (unsigned i = 0; i < c->refused.count; i++) {
+        if (strcmp(c->refused.all[i].file, file) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* "sum.so" for kernel sum. A file may offer kernels of other names, but by its name it is known for sure. */
+static bool is_file_of(const char *file, const char *kernel)
+{
+    size_t n = strlen(kernel);
+
+    return strncmp(file, kernel, n) == 0 && file[n] == '.';
+}
+
+/* The file that may have offered this kernel and is refused now; NULL: none. */
+static const struct catalog_refusal *find_refusal(const struct catalog *c,
+                                                  const struct catalog_draft *d, const char *kernel)
+{
+    const struct catalog_refusal *found = NULL;
+
+    for (unsigned i = 0; i < d->refused.count; i++) {
+        const struct catalog_refusal *refusal = &d->refused.all[i];
+        if (was_refused(c, refusal->file))
+            continue;
+        if (is_file_of(refusal->file, kernel))
+            return refusal;
+        if (found == NULL)
+            found = refusal;
+    }
+    return found;
+}
+
+static int judge_one(const struct catalog *c, const struct catalog_draft *d,
+                     const struct description *now, struct err *err)
+{
+    const struct description *next = draft_find(d, now->name);
+    const struct catalog_refusal *refusal;
+
+    if (*now->broken != '\0' || (next != NULL && *next->broken == '\0'))
+        return 0;
+    if (next != NULL)
+        return err_set(err, -EINVAL, "Kernel %s, which works now, is broken: %.180s", now->name,
+                       next->broken);
+    refusal = find_refusal(c, d, now->name);
+    if (refusal == NULL)
+        return 0;
+    return err_set(err, -EINVAL,
+                   "Kernel %s, which works now, is missing, as %.60s is refused: %.150s", now->name,
+                   refusal->file, refusal->reason);
+}
+
 int catalog_judge(struct catalog *c, const struct catalog_draft *d, struct err *err)
 {
+    int rc = 0;
     LOCKED(&c->lock);
 
     if (is_empty(d))
         return err_set(err, -EINVAL, "There is no kernel to load.");
-    for (unsigned i = 0; i < c->count; i++) {
-        const struct description *now = c->served[i]->about;
-        const struct description *next = draft_find(d, now->name);
-        if (next != NULL && *next->broken != '\0' && *now->broken == '\0')
-            return err_set(err, -EINVAL, "Kernel %s, which works now, is broken: %.180s", now->name,
-                           next->broken);
-    }
-    return 0;
+    for (unsigned i = 0; rc == 0 && i < c->count; i++)
+        rc = judge_one(c, d, c->served[i]->about, err);
+    return rc;
 }
 
 /* ---- putting a draft in force ---- */
@@ -266,6 +352,9 @@ int catalog_install(struct catalog *c, struct catalog_draft *d, struct catalog_s
         memcpy(before, c->served, sizeof(before));
         note_all(c, d, &r, ret);
         put_in_force(c, d, &r, set);
+        forget_refusals(&c->refused);
+        c->refused = d->refused;
+        d->refused.count = 0;
     }
     lock_drop(&c->lock);
     if (rc < 0)

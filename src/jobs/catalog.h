@@ -6,7 +6,9 @@
  * freed when it is not served any more and the last hold has gone. Their number is bounded by CATALOG_EDITIONS_MAX, and
  * each has a place, for tables beside the catalog; a place is given again once its edition is freed.
  *
- * The catalog has a lock of its own, of rank LOCK_LIMITS. Any thread finds, holds and drops; who puts a draft in force
+ * Beside them there are the files that the zygote has left out, with the reason.
+ *
+ * The catalog has a lock of its own, of rank LOCK_CATALOG. Any thread finds, holds and drops; who puts a draft in force
  * is the pool.
  */
 #ifndef JOBS_CATALOG_H
@@ -23,6 +25,7 @@
 enum {
     /* What is served, what another zygote still runs, and what requests hold that came before both. */
     CATALOG_EDITIONS_MAX = 3 * PROTO_KERNELS_MAX,
+    CATALOG_REFUSALS_MAX = 64, /* files */
 };
 
 struct catalog;
@@ -39,9 +42,20 @@ struct kernel {
     _Alignas(64) _Atomic unsigned holds; /* apart from what is only read */
 };
 
+/* A file that offers no kernel, and why. */
+struct catalog_refusal {
+    char *file, *reason; /* owned */
+};
+
+struct catalog_refusals {
+    struct catalog_refusal all[CATALOG_REFUSALS_MAX];
+    unsigned count;
+};
+
 /* What a zygote has told of while it came up, by its index. Its owner's alone. */
 struct catalog_draft {
     struct description *kernels[PROTO_KERNELS_MAX]; /* owned; NULL: none */
+    struct catalog_refusals refused;
 };
 
 /* What the workers of a zygote run, by its index: each is held. Under the lock of its owner. */
@@ -67,6 +81,7 @@ struct catalog {
     struct kernel *served[PROTO_KERNELS_MAX]; /* in the order of the zygote; each is held */
     unsigned count;
     struct kernel *places[CATALOG_EDITIONS_MAX]; /* all that live; NULL: free */
+    struct catalog_refusals refused;
     uint64_t last_serial, last_edition;
 };
 
@@ -79,16 +94,25 @@ const struct kernel *catalog_find(struct catalog *c, const char *name);
 /* All that are served, each held; how many. */
 unsigned catalog_list(struct catalog *c, const struct kernel *ret[PROTO_KERNELS_MAX]);
 
+/* Tells each file that was left out, in the order in which they came, under the catalog's lock. */
+void catalog_tell_refusals(struct catalog *c,
+                           void (*tell)(void *arg, const char *file, const char *reason),
+                           void *arg);
+
 /* From any thread; NULL is fine. kernel_drop returns NULL. */
 const struct kernel *kernel_hold(const struct kernel *k);
 const struct kernel *kernel_drop(const struct kernel *k);
 
 /* `about` is taken. -EEXIST: this index or this name was told of already. */
 int catalog_draft_add(struct catalog_draft *d, struct description *about, unsigned index);
+
+/* A file was left out; both texts are copied. -ENOSPC when there are CATALOG_REFUSALS_MAX, -ENOMEM. */
+int catalog_draft_refuse(struct catalog_draft *d, const char *file, const char *reason);
+
 void catalog_draft_clear(struct catalog_draft *d);
 
-/* Whether a draft may take the place of what is served: -EINVAL with a sentence when it has no kernel at all, or one is
- * broken that is served and is not. */
+/* Whether a draft may take the place of what is served: -EINVAL with a sentence when it has no kernel at all, or one that
+ * works now is broken, or is missing while a file is refused that was not. That a file has gone is fine. */
 int catalog_judge(struct catalog *c, const struct catalog_draft *d, struct err *err);
 
 /* Puts the draft in force, in one step: new requests find its kernels and no others. What describes itself as before

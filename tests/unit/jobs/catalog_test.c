@@ -163,6 +163,47 @@ static void test_what_works_may_not_be_broken(void **state)
     assert_string_equal(err.text, "Kernel sum, which works now, is broken: It is odd.");
 }
 
+static void note_refusal(void *arg, const char *file, const char *reason)
+{
+    char *text = arg;
+    size_t n = strlen(text);
+
+    (void)snprintf(text + n, 100 - n, "%s: %s ", file, reason);
+}
+
+static void test_what_works_may_not_be_missing_for_a_file_that_is_refused(void **state)
+{
+    char text[100] = "";
+    struct err err;
+
+    (void)state;
+    offer("sum", "1", 0);
+    offer("pi", "1", 1);
+    assert_int_equal(catalog_draft_refuse(&draft, "old.so", "It is old."), 0);
+    install(&first);
+    catalog_tell_refusals(&catalog, note_refusal, text);
+    assert_string_equal(text, "old.so: It is old. ");
+
+    offer("sum", "1", 0); /* pi has gone, and old.so has nothing to do with that */
+    assert_int_equal(catalog_draft_refuse(&draft, "old.so", "It is old."), 0);
+    assert_int_equal(catalog_judge(&catalog, &draft, &err), 0);
+    assert_int_equal(catalog_draft_refuse(&draft, "circle.so", "It is square."), 0);
+    assert_int_equal(catalog_judge(&catalog, &draft, &err), -EINVAL);
+    assert_string_equal(err.text,
+                        "Kernel pi, which works now, is missing, as circle.so is refused: "
+                        "It is square.");
+    assert_int_equal(catalog_draft_refuse(&draft, "pi.so", "It is 3."), 0);
+    assert_int_equal(catalog_judge(&catalog, &draft, &err), -EINVAL);
+    assert_string_equal(err.text,
+                        "Kernel pi, which works now, is missing, as pi.so is refused: It is 3.");
+    offer("pi", "2", 1); /* from elsewhere */
+    assert_int_equal(catalog_judge(&catalog, &draft, &err), 0);
+    install(&second);
+    text[0] = '\0';
+    catalog_tell_refusals(&catalog, note_refusal, text);
+    assert_string_equal(text, "old.so: It is old. circle.so: It is square. pi.so: It is 3. ");
+}
+
 static void test_a_draft_has_each_once(void **state)
 {
     (void)state;
@@ -217,6 +258,7 @@ int main(void)
         TEST(test_a_change_is_another_edition),
         TEST(test_a_place_is_given_again_to_another_serial),
         TEST(test_what_works_may_not_be_broken),
+        TEST(test_what_works_may_not_be_missing_for_a_file_that_is_refused),
         TEST(test_a_draft_has_each_once),
         TEST(test_the_editions_are_bounded),
     };
