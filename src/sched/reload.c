@@ -185,11 +185,12 @@ static void begin(struct sched *s, uint64_t now_ns)
         finish(s, rc, err.text);
 }
 
-static void take_over(struct sched *s)
+static void take_over(struct sched *s, uint64_t now_ns)
 {
     struct side *old = s->current;
 
     s->current = &s->sides[pool_current(s->pool)];
+    s->reload.old_busy_ns = now_ns;
     answer_label_kernels(s);
     collector_count_workers(s);
     move_runs(s, old);
@@ -197,7 +198,7 @@ static void take_over(struct sched *s)
         reload_old_down(s);
 }
 
-static void look(struct sched *s)
+static void look(struct sched *s, uint64_t now_ns)
 {
     struct err err = {""};
     int rc;
@@ -210,7 +211,7 @@ static void look(struct sched *s)
     if (rc > 0)
         rc = pool_switch(s->pool, &err);
     if (rc == 0)
-        take_over(s);
+        take_over(s, now_ns);
     finish(s, rc, err.text);
 }
 
@@ -254,7 +255,7 @@ void reload_turn(struct sched *s, uint64_t now_ns)
 {
     if (s->is_draining)
         give_up(s);
-    look(s);
+    look(s, now_ns);
     end_old(s, now_ns);
     begin(s, now_ns);
 }
