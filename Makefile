@@ -36,7 +36,7 @@ ISOLATED_FLAGS := $(MODE_$(BUILD))
 KERNEL_FLAGS   := $(filter-out -O1 -O2,$(MODE_$(BUILD))) -O3 -ffp-contract=off -fno-math-errno -fvisibility=hidden
 SERVER_LIBS    := -lmicrohttpd -lgnutls -ljansson -lsqlite3 -lm -pthread
 CLIENT_LIBS    := -lcurl-gnutls -ljansson -lm -pthread
-ISOLATED_LIBS  := -ldl -lm
+ISOLATED_LIBS  := -linih -ljansson -ldl -lm
 
 objects = $(patsubst src/%.c,$(B)/$(1)/%.o,$(foreach d,$(2),$(wildcard src/$(d)/*.c)))
 SERVER_OBJECTS   := $(call objects,server,$(SERVER)) $(patsubst %,$(B)/server/%.o,config machine healthcheck client)

@@ -34,29 +34,6 @@ static const struct option_row rows[] = {
 #undef GROUP
 };
 
-static int parse_bytes(const char *text, uint64_t *ret)
-{
-    static const char units[] = "KMG";
-    char digits[24];
-    size_t n = strlen(text);
-    const char *unit = n > 0 ? strchr(units, text[n - 1]) : NULL;
-    uint64_t value;
-
-    if (unit != NULL)
-        n--;
-    if (n >= sizeof(digits))
-        return -ERANGE;
-    (void)snprintf(digits, sizeof(digits), "%.*s", (int)n, text);
-    if (parse_u64(digits, &value) < 0)
-        return -EINVAL;
-    for (const char *u = units; unit != NULL && u <= unit; u++) {
-        if (__builtin_mul_overflow(value, 1024, &value))
-            return -ERANGE;
-    }
-    *ret = value;
-    return 0;
-}
-
 static int out_of_bounds(const struct option_row *row, const char *text, const char *from,
                          struct err *err)
 {

@@ -25,6 +25,7 @@ build)
     need libjansson-dev "JSON" header jansson.h
     need libsqlite3-dev "the store of jobs" header sqlite3.h
     need libcurl4-gnutls-dev "asking a server from the command line" header curl/curl.h
+    need libinih-dev "the manifests of kernels" header ini.h
     need libpng-dev "pictures of the mandelbrot kernel" header png.h
     need zlib1g-dev "what libpng compresses with" header zlib.h
     need uthash-dev "hash tables" header uthash.h

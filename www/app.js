@@ -37,6 +37,10 @@ function control(name, schema) {
     return element("textarea", { name, rows: 2, spellcheck: "false", placeholder: "1, 2.5, 3", class: "array" });
   }
   if (schema.type === "string") return element("input", { name, value, spellcheck: "false" });
+  if (schema.type === undefined) {
+    const text = value === undefined ? undefined : JSON.stringify(value);
+    return element("input", { name, value: text, spellcheck: "false", placeholder: "JSON" });
+  }
   const step = schema.type === "integer" ? 1 : "any";
   return element("input", { name, type: "number", step, min: schema.minimum, max: schema.maximum, value });
 }

@@ -13,6 +13,7 @@
  *     map     the part for [lo, hi)                             (the only function that is required)
  *     combine the part for [a, c) from those for [a, b), [b, c) (absent: parts are concatenated)
  *     finish  the answer from the part for [0, units)           (absent: that part is the answer)
+ *     batch   `map` for many small requests at once             (absent: one after the other)
  *
  * The answer must not depend, to the last bit, on where the cuts were: addition of floating-point
  * numbers is not associative, so give every fixed block of units a partial result of its own,
@@ -21,6 +22,8 @@
  * Every struct opens with its size. Members are only ever appended, so a host reads no further than
  * the kernel's `size` says, and a kernel asks with PRONG_HOST_HAS before it uses what came after 1.0.
  * A member that is absent is NULL or 0. Sizes are in bytes; names say other units.
+ *
+ * 1.1 appended prong_param.required, PRONG_JSON and prong_kernel.batch.
  */
 #ifndef PRONG_KERNEL_H
 #define PRONG_KERNEL_H
@@ -33,7 +36,7 @@ extern "C" {
 #endif
 
 #define PRONG_ABI_MAJOR 1u /* differs: the kernel is refused */
-#define PRONG_ABI_MINOR 0u /* kernel's above the host's: refused; below: fine */
+#define PRONG_ABI_MINOR 1u /* kernel's above the host's: refused; below: fine */
 
 #define PRONG_PARAMS_MAX  32u          /* parameters of one kernel */
 #define PRONG_CHOICES_MAX 32u          /* words of one PRONG_CHOICE */
@@ -56,10 +59,12 @@ enum prong_type {
     PRONG_TEXT,    /* UTF-8, without NUL */
     PRONG_CHOICE,  /* one of a list of words; delivered as text, and as its index by prong_int */
     PRONG_VALUES, /* JSON array of numbers; delivered as the input, native doubles (PRONG_INPUT_VALUES) */
+    PRONG_JSON, /* any JSON value; delivered by prong_text, as compact text with sorted keys */
 };
 
 /* One declared parameter. From these come validation, the catalogue's JSON Schema, the form and the
- * types of the query string. Declare them with the macros below, in the order of their index. */
+ * types of the query string. Declare them with the macros below, in the order of their index. All of
+ * one kernel have the same size. */
 struct prong_param {
     uint32_t size; /* sizeof(struct prong_param) */
     enum prong_type type;
@@ -67,9 +72,10 @@ struct prong_param {
     const char *help; /* one sentence, no full stop */
     int64_t int_min, int_max, int_default;
     double real_min, real_max, real_default;
-    uint64_t count_max;         /* PRONG_TEXT: bytes; PRONG_VALUES: numbers */
-    const char *text_default;   /* PRONG_TEXT, PRONG_CHOICE */
+    uint64_t count_max;         /* PRONG_TEXT, PRONG_JSON: bytes; PRONG_VALUES: numbers */
+    const char *text_default;   /* PRONG_TEXT, PRONG_CHOICE; PRONG_JSON: JSON text */
     const char *const *choices; /* PRONG_CHOICE: words, NULL at the end */
+    uint32_t required; /* must be given, so its default is not looked at; PRONG_VALUES always is */
 };
 
 #define PRONG_PARAM_INT(name_, min_, max_, default_, help_)                                        \
@@ -96,6 +102,11 @@ struct prong_param {
     {                                                                                              \
         .size = sizeof(struct prong_param), .type = PRONG_VALUES, .name = (name_),                 \
         .help = (help_), .count_max = (count_max_)                                                 \
+    }
+#define PRONG_PARAM_JSON(name_, bytes_max_, help_)                                                 \
+    {                                                                                              \
+        .size = sizeof(struct prong_param), .type = PRONG_JSON, .name = (name_), .help = (help_),  \
+        .count_max = (bytes_max_), .required = 1                                                   \
     }
 
 enum prong_input {
@@ -171,6 +182,9 @@ struct prong_kernel {
     int (*finish)(struct prong_ctx *, struct prong_buf whole);
     /* NULL when all is well, else one sentence. Runs once in a throwaway child before any request. */
     const char *(*selftest)(void *state);
+    /* What map(calls[i], 0, 1) does, for each of `count` requests of one unit, at once. What one of
+     * them may not do is told by prong_fail on its own ctx; nonzero fails all of them. */
+    int (*batch)(struct prong_ctx *const *calls, uint32_t count);
 };
 
 /* The one exported symbol. NULL when this host will not do. The struct must live for ever. */
@@ -186,7 +200,8 @@ const struct prong_kernel *prong_kernel_entry(uint32_t host_abi_major, uint32_t 
  */
 
 /* Parameters, by index in `params`, already checked against their bounds. A PRONG_CHOICE is an
- * index by prong_int and a word by prong_text. The text lives as long as the ctx. */
+ * index by prong_int and a word by prong_text; a PRONG_JSON is its text. The text lives as long as
+ * the ctx. */
 static inline int64_t prong_int(struct prong_ctx *c, unsigned index)
 {
     return c->host->int_param(c, index);

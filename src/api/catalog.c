@@ -20,15 +20,26 @@ static json_t *describe(const struct kernel *k)
     return json;
 }
 
+static void add_refusal(void *array, const char *file, const char *reason)
+{
+    (void)json_array_append_new(array, json_pack("{s:s, s:s}", "file", file, "reason", reason));
+}
+
 void api_catalog(struct request *r)
 {
+    struct catalog *catalog = sched_catalog(api_of(r)->sched);
     const struct kernel *served[PROTO_KERNELS_MAX];
-    unsigned count = catalog_list(sched_catalog(api_of(r)->sched), served);
-    json_t *kernels = json_array();
+    unsigned count = catalog_list(catalog, served);
+    json_t *kernels = json_array(), *refused = json_array(), *answer;
 
     for (unsigned i = 0; i < count; i++) {
         (void)json_array_append_new(kernels, describe(served[i]));
         (void)kernel_drop(served[i]);
     }
-    respond_json(r, 200, json_pack("{s:o}", "kernels", kernels));
+    catalog_tell_refusals(catalog, add_refusal, refused);
+    answer = json_pack("{s:o}", "kernels", kernels);
+    if (json_array_size(refused) > 0)
+        (void)json_object_set(answer, "refused", refused);
+    json_decref(refused);
+    respond_json(r, 200, answer);
 }

@@ -17,6 +17,9 @@ int parse_u64(const char *text, uint64_t *ret);
 /* JSON's grammar for a number, so no hex, no "inf", no "nan". Overflow is -ERANGE. */
 int parse_real(const char *text, double *ret);
 
+/* Digits, with K, M or G behind them for 1024 of the one before. */
+int parse_bytes(const char *text, uint64_t *ret);
+
 /* Seconds such as "2.5", as nanoseconds; negative is -EINVAL, above a year is -ERANGE. */
 int parse_seconds_ns(const char *text, uint64_t *ret_ns);
 

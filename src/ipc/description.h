@@ -9,6 +9,7 @@
  *   PRONG_TEXT    uint32_t bytes, the bytes, NUL
  *   PRONG_CHOICE  uint32_t index
  *   PRONG_VALUES  nothing: the numbers are the task's input
+ *   PRONG_JSON    like PRONG_TEXT: compact JSON text
  */
 #ifndef IPC_DESCRIPTION_H
 #define IPC_DESCRIPTION_H
@@ -33,6 +34,7 @@ struct description_param {
     const char *text_default;
     const char *choices[PRONG_CHOICES_MAX];
     uint32_t choice_count;
+    bool required; /* has no default; a PRONG_VALUES never has one, whatever this says */
 };
 
 struct description {
@@ -43,15 +45,25 @@ struct description {
     bool has_plan;    /* work can be split */
     bool has_combine; /* else parts are concatenated */
     bool has_finish;
+    bool has_batch;
     uint32_t param_count;
     struct description_param params[PRONG_PARAMS_MAX];
     size_t storage_bytes;
     char storage[]; /* as it came; the texts above point in here */
 };
 
+/* The kernel's own parameter `i`; kernels of an older ABI have a shorter struct, so neither index the
+ * array nor read `required` by hand. */
+const struct prong_param *description_param_at(const struct prong_kernel *k, uint32_t i);
+bool description_param_required(const struct prong_param *p);
+
 /* Refuses, with a sentence, a kernel whose declaration is not sound: name, bounds, defaults. */
 struct err;
 int description_check(const struct prong_kernel *k, struct err *err);
+
+/* Reads the description back as prong will, so that a text too long costs this kernel and not the whole
+ * zygote: -EMSGSIZE with a sentence. Room is left for the sentence of a failed self-test. */
+int description_check_fits(const struct prong_kernel *k, struct err *err);
 
 /* Appends the description; -ENOMEM when it passes the buffer's maximum. `broken` may be NULL. */
 int description_encode(struct buf *b, const struct prong_kernel *k, const char *broken);

@@ -122,7 +122,7 @@ int catalog_draft_refuse(struct catalog_draft *d, const char *file, const char *
 {
     struct catalog_refusal made = {.file = NULL};
 
-    if (d->refused.count == CATALOG_REFUSALS_MAX)
+    if (d->refused.count == PROTO_REFUSALS_MAX)
         return -ENOSPC;
     made = (struct catalog_refusal) {.file = strdup(file), .reason = strdup(reason)};
     if (made.file == NULL || made.reason == NULL) {

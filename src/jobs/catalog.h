@@ -25,7 +25,6 @@
 enum {
     /* What is served, what another zygote still runs, and what requests hold that came before both. */
     CATALOG_EDITIONS_MAX = 3 * PROTO_KERNELS_MAX,
-    CATALOG_REFUSALS_MAX = 64, /* files */
 };
 
 struct catalog;
@@ -48,7 +47,7 @@ struct catalog_refusal {
 };
 
 struct catalog_refusals {
-    struct catalog_refusal all[CATALOG_REFUSALS_MAX];
+    struct catalog_refusal all[PROTO_REFUSALS_MAX];
     unsigned count;
 };
 
@@ -106,7 +105,7 @@ const struct kernel *kernel_drop(const struct kernel *k);
 /* `about` is taken. -EEXIST: this index or this name was told of already. */
 int catalog_draft_add(struct catalog_draft *d, struct description *about, unsigned index);
 
-/* A file was left out; both texts are copied. -ENOSPC when there are CATALOG_REFUSALS_MAX, -ENOMEM. */
+/* A file was left out; both texts are copied. -ENOSPC when there are PROTO_REFUSALS_MAX, -ENOMEM. */
 int catalog_draft_refuse(struct catalog_draft *d, const char *file, const char *reason);
 
 void catalog_draft_clear(struct catalog_draft *d);

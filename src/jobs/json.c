@@ -114,15 +114,25 @@ static unsigned digits_needed(json_t *value, unsigned digits)
     return digits;
 }
 
-char *json_write(json_t *value, size_t *ret_bytes)
+static char *write_with(json_t *value, size_t *ret_bytes, size_t more_flags)
 {
     size_t flags =
         JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(digits_needed(value, DIGITS_LEAST));
-    char *text = json_dumps(value, flags);
+    char *text = json_dumps(value, flags | more_flags);
 
     if (text != NULL && ret_bytes != NULL)
         *ret_bytes = strlen(text);
     return text;
+}
+
+char *json_write(json_t *value, size_t *ret_bytes)
+{
+    return write_with(value, ret_bytes, 0);
+}
+
+char *json_write_sorted(json_t *value, size_t *ret_bytes)
+{
+    return write_with(value, ret_bytes, JSON_SORT_KEYS);
 }
 
 void json_brief(json_t *value, char *out, size_t capacity)

@@ -27,6 +27,9 @@ json_t *json_read(const char *text, size_t bytes, struct json_problem *ret_probl
  * back the same. */
 char *json_write(json_t *value, size_t *ret_bytes);
 
+/* The same, the members of objects by name: one text for all values that are equal. */
+char *json_write_sorted(json_t *value, size_t *ret_bytes);
+
 /* A value as text for an error, cut to fit: never more than `capacity`. */
 void json_brief(json_t *value, char *out, size_t capacity);
 

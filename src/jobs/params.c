@@ -59,6 +59,10 @@ void params_expectation(const struct description_param *p, char *out, size_t cap
         (void)snprintf(out, capacity, "an array of at most %llu numbers",
                        (unsigned long long)p->count_max);
         return;
+    case PRONG_JSON:
+        (void)snprintf(out, capacity, "JSON of at most %llu bytes",
+                       (unsigned long long)p->count_max);
+        return;
     }
 }
 
@@ -129,6 +133,21 @@ static bool encode_text(struct buf *b, const struct description_param *p, const 
     return true;
 }
 
+/* False when it is too long; out of memory is told by the buffer. */
+static bool encode_json(struct buf *b, const struct description_param *p, json_t *value)
+{
+    size_t bytes = 0;
+    CLEANUP_FREE char *text = json_write_sorted(value, &bytes);
+
+    if (text == NULL)
+        b->failed = true;
+    else if (bytes > p->count_max)
+        return false;
+    else
+        wire_put_text_n(b, text, bytes);
+    return true;
+}
+
 static bool encode_choice(struct buf *b, const struct description_param *p, const json_t *value)
 {
     for (uint32_t i = 0; json_is_string(value) && i < p->choice_count; i++) {
@@ -164,7 +183,7 @@ static bool take_values(struct params *out, const struct description_param *p, c
 }
 
 /* False when the value is not what the declaration says. */
-static bool encode_given(struct params *out, const struct description_param *p, const json_t *value)
+static bool encode_given(struct params *out, const struct description_param *p, json_t *value)
 {
     int64_t integer;
     double real;
@@ -187,6 +206,8 @@ static bool encode_given(struct params *out, const struct description_param *p, 
         return encode_choice(&out->encoded, p, value);
     case PRONG_VALUES:
         return take_values(out, p, value);
+    case PRONG_JSON:
+        return encode_json(&out->encoded, p, value);
     }
     return false;
 }
@@ -210,6 +231,7 @@ static void encode_default(struct params *out, const struct description_param *p
         wire_put_f64(&out->encoded, p->real_default);
         return;
     case PRONG_TEXT:
+    case PRONG_JSON:
         wire_put_text(&out->encoded, p->text_default);
         return;
     case PRONG_CHOICE:
@@ -231,6 +253,19 @@ static int missing_values(const struct description_param *p, struct params_probl
     return -EINVAL;
 }
 
+static int missing(const struct description_param *p, struct params_problem *ret)
+{
+    char expected[200];
+
+    if (p->type == PRONG_VALUES)
+        return missing_values(p, ret);
+    (void)wrong(p, "nothing", ret);
+    params_expectation(p, expected, sizeof(expected));
+    (void)snprintf(ret->text, sizeof(ret->text), "Parameter %s is missing: give %s.", p->name,
+                   expected);
+    return -EINVAL;
+}
+
 int params_encode(struct params *p, const struct description *d, const struct params_given *given,
                   bool without_values, struct params_problem *ret_problem)
 {
@@ -242,8 +277,8 @@ int params_encode(struct params *p, const struct description *d, const struct pa
 
         if (param->type == PRONG_VALUES && without_values && value == NULL)
             continue;
-        if (value == NULL && param->type == PRONG_VALUES)
-            rc = missing_values(param, ret_problem);
+        if (value == NULL && (param->required || param->type == PRONG_VALUES))
+            rc = missing(param, ret_problem);
         else if (value == NULL)
             encode_default(p, param);
         else if (param->type == PRONG_VALUES && without_values)
@@ -317,6 +352,22 @@ static json_t *read_values(const char *text)
     return json_read(wrapped, strlen(wrapped), &ignored);
 }
 
+/* In an array, so that it is nested no deeper than a body's may be. */
+static json_t *read_any(const char *text)
+{
+    struct json_problem ignored;
+    CLEANUP_FREE char *wrapped = NULL;
+    json_t *array, *value = NULL;
+
+    if (asprintf(&wrapped, "[%s]", text) < 0)
+        return NULL;
+    array = json_read(wrapped, strlen(wrapped), &ignored);
+    if (json_array_size(array) == 1)
+        value = json_incref(json_array_get(array, 0));
+    json_decref(array);
+    return value;
+}
+
 static json_t *read_as(const struct description_param *p, const char *value)
 {
     struct json_problem ignored;
@@ -326,6 +377,8 @@ static json_t *read_as(const struct description_param *p, const char *value)
         return json_string(value);
     if (p->type == PRONG_VALUES)
         return read_values(value);
+    if (p->type == PRONG_JSON)
+        return read_any(value);
     return parse_real(value, &real) < 0 ? NULL : json_read(value, strlen(value), &ignored);
 }
 
@@ -360,18 +413,40 @@ static const struct description_param *next_given(const struct params_given *g,
     return next;
 }
 
+static json_t *canonical_json(json_t *value)
+{
+    struct json_problem ignored;
+    size_t bytes = 0;
+    CLEANUP_FREE char *text = json_write_sorted(value, &bytes);
+
+    return text == NULL ? NULL : json_read(text, bytes, &ignored);
+}
+
+/* NULL when out of memory. */
+static json_t *canonical_value(const struct description_param *p, json_t *value)
+{
+    int64_t integer;
+
+    switch (p->type) {
+    case PRONG_INT:
+        return as_integer(value, &integer) ? json_integer(integer) : json_incref(value);
+    case PRONG_REAL:
+        return json_real(json_number_value(value));
+    case PRONG_JSON:
+        return canonical_json(value);
+    default:
+        return json_incref(value);
+    }
+}
+
 json_t *params_canonical(const struct params_given *given, const struct description *d)
 {
     json_t *object = json_object();
     const struct description_param *p = NULL;
-    int64_t integer;
 
     while (object != NULL && (p = next_given(given, d, p == NULL ? NULL : p->name)) != NULL) {
         json_t *value = given->values[p - d->params];
-        json_t *form = p->type == PRONG_INT && as_integer(value, &integer) ? json_integer(integer)
-                       : p->type == PRONG_REAL ? json_real(json_number_value(value))
-                                               : json_incref(value);
-        if (json_object_set_new(object, p->name, form) < 0) {
+        if (json_object_set_new(object, p->name, canonical_value(p, value)) < 0) {
             json_decref(object);
             object = NULL;
         }

@@ -45,12 +45,12 @@ int params_give_query(struct params_given *g, const struct description *d, const
 int params_give_object(struct params_given *g, const struct description *d, json_t *object,
                        struct params_problem *ret_problem);
 
-/* What was given and is good (params_encode), in one form however it was written: by name, and integers as such. The
- * caller's; NULL when out of memory. */
+/* What was given and is good (params_encode), in one form however it was written: by name, integers as such, and the
+ * members of a PRONG_JSON by name too. The caller's; NULL when out of memory. */
 json_t *params_canonical(const struct params_given *given, const struct description *d);
 
-/* Checks and encodes what was given; absent parameters take their default. -EINVAL fills *ret_problem;
- * -ENOMEM. `without_values`: the input comes as raw bytes, so PRONG_VALUES may not be given. */
+/* Checks and encodes what was given; absent parameters take their default. -EINVAL fills *ret_problem,
+ * also when one is absent that must be given; -ENOMEM. `without_values`: the input comes as raw bytes, so PRONG_VALUES may not be given. */
 int params_encode(struct params *p, const struct description *d, const struct params_given *given,
                   bool without_values, struct params_problem *ret_problem);
 

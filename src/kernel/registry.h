@@ -11,6 +11,8 @@
 #include <stdint.h>
 
 #include "ipc/proto.h"
+#include "kernel/declared.h"
+#include "kernel/manifest.h"
 #include "prong/kernel.h"
 
 struct err;
@@ -19,6 +21,8 @@ struct registry_kernel {
     struct prong_kernel kernel; /* a copy; members that the kernel does not have are 0 */
     void *state;                /* what its init left */
     char *broken;               /* why it cannot be used: one sentence, owned; NULL when it can */
+    struct declared *declared;  /* owned; NULL for one that was loaded */
+    const struct manifest_limits *limits; /* of each of its tasks; NULL: the worker's own */
 };
 
 struct registry {
@@ -32,12 +36,11 @@ struct registry {
 int registry_add(struct registry *r, const struct prong_kernel *k, const struct prong_host *host,
                  struct err *err);
 
-/* Loads every *.so of `dir` in the order of their names. One that is refused is logged with the
- * reason and left out. The kernel called "fault", which crashes on demand, is left out unless
- * `with_fault`. -EPERM when others could write into `dir`, or the errno of reading it; nothing is
- * loaded then. */
-int registry_load(struct registry *r, const char *dir, bool with_fault,
-                  const struct prong_host *host, struct err *err);
+/* Adds a kernel that is declared by data; it is taken, also on failure. As registry_add. */
+int registry_add_declared(struct registry *r, struct declared *d, struct err *err);
+
+/* -EEXIST for a name that is taken, -ENOSPC when full; with a sentence. */
+int registry_check_free(const struct registry *r, const char *name, struct err *err);
 
 /* Marks a kernel as broken; the sentence is copied and cut at DESCRIPTION_TEXT_MAX. The first
  * stays. */

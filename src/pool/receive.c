@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "ipc/chan.h"
+#include "ipc/wire.h"
 #include "pool/internal.h"
 
 #ifndef PRONG_BUILD_ID
@@ -185,6 +186,19 @@ static bool take_kernel(struct generation *g, const struct proto_kernel *kernel,
            catalog_draft_add(&g->draft, about, kernel->index) == 0;
 }
 
+static bool take_refused(struct generation *g, const struct proto_refused *refused, size_t got)
+{
+    const char *file, *reason;
+    struct wire_reader r;
+
+    wire_read_init(&r, refused + 1, got - sizeof(*refused));
+    file = wire_text(&r, PROTO_REFUSED_FILE_MAX);
+    reason = wire_text(&r, PROTO_REFUSED_REASON_MAX);
+    if (!g->has_hello || g->state != ZYGOTE_STARTING || !wire_ended(&r))
+        return false;
+    return catalog_draft_refuse(&g->draft, file, reason) != -ENOSPC;
+}
+
 static bool take_exited(struct pool *p, struct generation *g, const struct proto_exited *exited)
 {
     struct slot *s;
@@ -221,6 +235,8 @@ static bool take_control(struct pool *p, struct generation *g, const uint8_t *fr
         return take_hello(g, f);
     if ((f = chan_frame(frame, got, PROTO_KERNEL, sizeof(struct proto_kernel))) != NULL)
         return take_kernel(g, f, got);
+    if ((f = chan_frame(frame, got, PROTO_REFUSED, sizeof(struct proto_refused))) != NULL)
+        return take_refused(g, f, got);
     if (chan_frame_exact(frame, got, PROTO_READY, sizeof(struct proto_ready)) != NULL &&
         g->has_hello && g->state == ZYGOTE_STARTING) {
         event_new(batch, g, POOL_READY, 0);

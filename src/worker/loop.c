@@ -12,6 +12,7 @@
 #include "ipc/chan.h"
 #include "ipc/shm.h"
 #include "worker/home.h"
+#include "worker/limits.h"
 #include "worker/retire.h"
 #include "worker/run.h"
 #include "worker/sandbox.h"
@@ -159,12 +160,16 @@ static void log_about(const struct proto_task *f)
  * what it takes to send an answer and to receive the next task is counted to that next one. */
 static void run_order(struct worker *w, uint64_t start_ns, struct proto_answer *answer)
 {
+    const struct manifest_limits *allowed = w->order.kernel->limits;
     struct usage before = w->used;
+    struct limits limits;
     struct run_result result;
 
     task_begin(&w->task, &w->order);
     log_about(w->order.frame);
+    limits_set(&limits, allowed, STATM_FD, before.cpu_ns);
     result = run_task(&w->task);
+    limits_lift(&limits, allowed);
     w->used = usage_now();
     answer->kind = (uint8_t)result.kind;
     answer->units = result.units;

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 
+#include "ipc/description.h"
 #include "ipc/proto.h"
 #include "ipc/wire.h"
 
@@ -31,6 +32,7 @@ static void read_value(struct wire_reader *r, const struct prong_param *p, struc
         r->failed = r->failed || !(v->real >= p->real_min && v->real <= p->real_max);
         break;
     case PRONG_TEXT:
+    case PRONG_JSON:
         v->text = wire_text(r, (size_t)MIN(p->count_max, (uint64_t)PROTO_PARAMS_MAX));
         break;
     case PRONG_CHOICE:
@@ -49,7 +51,7 @@ int params_read(const struct prong_kernel *k, struct prong_buf encoded, struct p
     ret->count = k->param_count;
     for (uint32_t i = 0; i < k->param_count; i++) {
         ret->values[i] = (struct params_value) {.text = ""};
-        read_value(&r, &k->params[i], &ret->values[i]);
+        read_value(&r, description_param_at(k, i), &ret->values[i]);
     }
     return wire_ended(&r) ? 0 : -EPROTO;
 }

@@ -13,7 +13,8 @@
 struct params_value {
     int64_t integer; /* PRONG_INT, or the index of a PRONG_CHOICE */
     double real;
-    const char *text; /* lies in the task's bytes, or is a word of the declaration */
+    const char
+        *text; /* PRONG_TEXT, PRONG_JSON: lies in the task's bytes; or a word of the declaration */
 };
 
 struct params {

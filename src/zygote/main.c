@@ -18,11 +18,11 @@
 #include "zygote/announce.h"
 #include "zygote/loop.h"
 #include "zygote/reap.h"
-#include "zygote/selftest.h"
+#include "zygote/trial.h"
 
 enum { EXIT_USAGE = 64, EXIT_SYSTEM = 71 };
 
-#define SELFTEST_TIMEOUT_NS (5 * CLOCK_NS_PER_S)
+#define TRIAL_TIMEOUT_NS (5 * CLOCK_NS_PER_S)
 
 static const char usage[] = "Usage: prong-zygote KERNELS_DIR LOG_LEVEL [--parent PID] "
                             "[--log-format FORMAT] [--enable-fault-kernel]\n"
@@ -118,13 +118,25 @@ static void forbid_threads(void)
     (void)setenv("MKL_NUM_THREADS", "1", 1);
 }
 
-static void load_kernels(struct registry *r, const struct arguments *a, int reap_fd)
+/* The folder stays: kernels point to the limits in its manifests. */
+static void load_kernels(struct registry *r, struct refusals *refused, const struct arguments *a,
+                         int reap_fd)
 {
+    static struct folder folder;
+    struct trial_config config = {
+        .folder = &folder,
+        .host = host_table(),
+        .with_fault = a->with_fault,
+        .reap_fd = reap_fd,
+        .timeout_ns = TRIAL_TIMEOUT_NS,
+        .refuse = refusals_add,
+        .refuse_arg = refused,
+    };
     struct err err;
 
-    if (registry_load(r, a->kernels_dir, a->with_fault, host_table(), &err) < 0)
+    if (folder_read(a->kernels_dir, &folder, refusals_add, refused, &err) < 0)
         log_error("no kernel is loaded: %s", err.text);
-    selftest_run(r, reap_fd, SELFTEST_TIMEOUT_NS);
+    trial_run(r, &config);
     for (uint32_t i = 0; i < r->count; i++) {
         if (r->kernels[i].broken != NULL)
             log_error("kernel %s is broken: %s", r->kernels[i].kernel.name, r->kernels[i].broken);
@@ -134,6 +146,7 @@ static void load_kernels(struct registry *r, const struct arguments *a, int reap
 int main(int argc, char **argv)
 {
     static struct registry registry;
+    static struct refusals refused;
     struct arguments a = read_arguments(argc, argv);
     struct zygote_config config = {
         .registry = &registry,
@@ -153,9 +166,9 @@ int main(int argc, char **argv)
     }
     if (announce_hello(config.control_fd) < 0)
         _exit(ZYGOTE_EXIT_DONE);
-    load_kernels(&registry, &a, config.reap_fd);
+    load_kernels(&registry, &refused, &a, config.reap_fd);
     /* Loaded; from here on no path is opened, and a mounted directory can be unmounted. */
-    if (chdir("/") < 0 || announce_kernels(config.control_fd, &registry) < 0)
+    if (chdir("/") < 0 || announce_kernels(config.control_fd, &registry, &refused) < 0)
         _exit(ZYGOTE_EXIT_DONE);
     log_debug("%u kernels are ready", registry.count);
     _exit(zygote_run(&config));

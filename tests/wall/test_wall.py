@@ -158,9 +158,16 @@ def test_prong_never_forks():
     assert "posix_spawn" in used
 
 
-@pytest.mark.parametrize("library", ["libmicrohttpd", "libjansson", "libsqlite3", "libcurl", "libpq"])
+@pytest.mark.parametrize("library", ["libmicrohttpd", "libsqlite3", "libcurl", "libpq"])
 def test_the_zygote_is_not_linked_with(library):
     assert not [lib for lib in needed(DIR / "prong-zygote") if lib.startswith(library)]
+
+
+@pytest.mark.parametrize("program,library", [("prong-zygote", "libjansson.so.4"), ("prong-zygote", "libinih.so.1"), ("prong", "libjansson.so.4")])
+def test_no_function_of_ours_stands_in_for_a_librarys(program, library):
+    """The linker would not say so, and the library itself would call ours."""
+    (path,) = re.findall(rf"{re.escape(library)} => (\S+)", run("ldd", DIR / program).stdout)
+    assert symbols(DIR / program, "--defined-only") & symbols(path, "-D", "--defined-only") <= {"_init", "_fini"}
 
 
 def test_the_client_alone_loads_libcurl():

@@ -161,6 +161,6 @@ static const struct prong_kernel kernel = {
 PRONG_EXPORT const struct prong_kernel *prong_kernel_entry(uint32_t host_abi_major,
                                                            uint32_t host_abi_minor)
 {
-    (void)host_abi_minor; /* PRONG_ABI_MINOR is 0: no host has less */
+    (void)host_abi_minor; /* a host with less refuses what the struct says */
     return host_abi_major == PRONG_ABI_MAJOR ? &kernel : NULL;
 }

@@ -136,6 +136,25 @@ static void names_are_short_and_plain(void **state)
     assert_int_equal(parse_name("\xc3\xa4", 6), -EINVAL);
 }
 
+static void bytes_have_units(void **state)
+{
+    uint64_t value = 7;
+
+    (void)state;
+    assert_int_equal(parse_bytes("0", &value), 0);
+    assert_true(value == 0);
+    assert_int_equal(parse_bytes("3K", &value), 0);
+    assert_true(value == 3072);
+    assert_int_equal(parse_bytes("2G", &value), 0);
+    assert_true(value == 2ULL << 30);
+    assert_int_equal(parse_bytes("17179869184G", &value), -ERANGE);
+    assert_int_equal(parse_bytes("", &value), -EINVAL);
+    assert_int_equal(parse_bytes("K", &value), -EINVAL);
+    assert_int_equal(parse_bytes("1k", &value), -EINVAL);
+    assert_int_equal(parse_bytes("-1", &value), -EINVAL);
+    assert_true(value == 2ULL << 30);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -147,6 +166,7 @@ int main(void)
         cmocka_unit_test(seconds_become_nanoseconds),
         cmocka_unit_test(every_millisecond_is_exact),
         cmocka_unit_test(seconds_have_bounds),
+        cmocka_unit_test(bytes_have_units),
         cmocka_unit_test(names_are_short_and_plain),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

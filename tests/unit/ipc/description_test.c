@@ -13,7 +13,7 @@
 #include "base/err.h"
 #include "ipc/wire.h"
 
-enum { LIMIT, SCALE, TITLE, METHOD, XS };
+enum { LIMIT, SCALE, TITLE, METHOD, XS, DOC };
 
 static const char *const methods[] = {"fast", "exact", NULL};
 
@@ -41,6 +41,7 @@ static int set_up(void **state)
         [TITLE] = PRONG_PARAM_TEXT("title", 10, "0123456789", "what to call it"),
         [METHOD] = PRONG_PARAM_CHOICE("method", methods, "exact", "in which way"),
         [XS] = PRONG_PARAM_VALUES("xs", 1000, "the numbers"),
+        [DOC] = PRONG_PARAM_JSON("doc", 4096, "whatever it is"),
     };
 
     (void)state;
@@ -58,7 +59,7 @@ static int set_up(void **state)
         .media_type = "application/json",
         .takes_raw = 1,
         .params = params,
-        .param_count = 5,
+        .param_count = 6,
         .map = map_nothing,
         .combine = fold_nothing,
     };
@@ -127,7 +128,7 @@ static void a_kernel_needs_version_and_map(void **state)
 static void too_many_parameters_are_refused(void **state)
 {
     (void)state;
-    for (uint32_t i = 5; i <= PRONG_PARAMS_MAX; i++)
+    for (uint32_t i = 6; i <= PRONG_PARAMS_MAX; i++)
         params[i] = params[LIMIT];
     kernel.param_count = PRONG_PARAMS_MAX;
     assert_int_equal(description_check(&kernel, NULL), 0);
@@ -152,7 +153,7 @@ static void a_parameter_of_another_size_or_type_is_refused(void **state)
     params[LIMIT].size++;
     params[LIMIT].type = (enum prong_type)0;
     assert_refused();
-    params[LIMIT].type = (enum prong_type)(PRONG_VALUES + 1);
+    params[LIMIT].type = (enum prong_type)(PRONG_JSON + 1);
     assert_refused();
     params[LIMIT].type = PRONG_INT;
     params[LIMIT].name = "no name";
@@ -225,6 +226,32 @@ static void values_must_be_some(void **state)
     assert_refused();
 }
 
+static void what_is_required_needs_no_default(void **state)
+{
+    (void)state;
+    params[LIMIT].int_default = 101;
+    params[LIMIT].required = 1;
+    params[METHOD].text_default = NULL;
+    params[METHOD].required = 1;
+    assert_int_equal(description_check(&kernel, NULL), 0);
+    params[LIMIT].int_min = 101;
+    assert_refused();
+}
+
+static void json_has_a_bound_and_a_default_or_is_required(void **state)
+{
+    (void)state;
+    params[DOC].required = 0;
+    assert_refused();
+    params[DOC].text_default = "[]";
+    assert_int_equal(description_check(&kernel, NULL), 0);
+    params[DOC].count_max = 1;
+    assert_refused();
+    params[DOC].count_max = 0;
+    params[DOC].required = 1;
+    assert_refused();
+}
+
 static struct buf encoded(const char *broken)
 {
     struct buf b;
@@ -258,7 +285,8 @@ static void a_kernel_is_decoded_as_it_was(void **state)
     assert_int_equal(d->flags, PRONG_PURE | PRONG_ASSOCIATIVE);
     assert_true(d->takes_raw && d->has_combine);
     assert_false(d->has_plan || d->has_finish);
-    assert_int_equal(d->param_count, 5);
+    assert_false(d->has_batch);
+    assert_int_equal(d->param_count, 6);
     free(d);
 }
 
@@ -270,11 +298,12 @@ static void parameters_are_decoded_as_they_were(void **state)
 
     (void)state;
     buf_release(&b);
-    for (uint32_t i = 0; i < 5; i++) {
+    for (uint32_t i = 0; i < 6; i++) {
         assert_int_equal(p[i].type, params[i].type);
         assert_string_equal(p[i].name, params[i].name);
         assert_string_equal(p[i].help, params[i].help);
         assert_int_equal(p[i].count_max, params[i].count_max);
+        assert_int_equal(p[i].required, i == XS || i == DOC);
     }
     assert_int_equal(p[LIMIT].int_min, -5);
     assert_int_equal(p[LIMIT].int_max, 100);
@@ -306,6 +335,90 @@ static void what_is_absent_is_empty(void **state)
     assert_string_equal(d->params[LIMIT].help, "");
     buf_release(&b);
     free(d);
+}
+
+static int batch_nothing(struct prong_ctx *const *calls, uint32_t count)
+{
+    (void)calls, (void)count;
+    return 0;
+}
+
+static void what_is_required_and_batched_is_told(void **state)
+{
+    struct description *d;
+    struct buf b;
+
+    (void)state;
+    params[TITLE].required = 1;
+    kernel.batch = batch_nothing;
+    b = encoded(NULL);
+    d = decoded(&b);
+    assert_true(d->params[TITLE].required);
+    assert_false(d->params[LIMIT].required);
+    assert_true(d->has_batch);
+    buf_release(&b);
+    free(d);
+}
+
+/* ---- kernels of ABI 1.0 ---- */
+
+/* As kernel.h had it. */
+struct param_1_0 {
+    uint32_t size;
+    enum prong_type type;
+    const char *name, *help;
+    int64_t int_min, int_max, int_default;
+    double real_min, real_max, real_default;
+    uint64_t count_max;
+    const char *text_default;
+    const char *const *choices;
+};
+
+/* Behind each there is something else, that must not be taken for its `required`. */
+static struct param_1_0 old_params[] = {
+    {.size = sizeof(struct param_1_0), .type = PRONG_INT, .name = "n", .int_max = 9},
+    {.size = sizeof(struct param_1_0), .type = PRONG_TEXT, .name = "t", .count_max = 3},
+    {.size = sizeof(struct param_1_0), .type = PRONG_VALUES, .name = "v", .count_max = 3},
+};
+
+static void make_kernel_old(void)
+{
+    kernel.abi_minor = 0;
+    kernel.size = offsetof(struct prong_kernel, batch);
+    kernel.params = (const void *)old_params;
+    kernel.param_count = ARRAY_SIZE(old_params);
+}
+
+static void an_older_kernel_is_read_by_its_own_size(void **state)
+{
+    struct description *d;
+    struct buf b;
+
+    (void)state;
+    make_kernel_old();
+    assert_int_equal(sizeof(struct param_1_0), offsetof(struct prong_param, required));
+    assert_int_equal(description_check(&kernel, NULL), 0);
+    b = encoded(NULL);
+    d = decoded(&b);
+    assert_int_equal(d->param_count, 3);
+    assert_string_equal(d->params[0].name, "n");
+    assert_int_equal(d->params[0].int_max, 9);
+    assert_string_equal(d->params[1].name, "t");
+    assert_string_equal(d->params[2].name, "v");
+    assert_false(d->params[0].required || d->params[1].required);
+    assert_true(d->params[2].required);
+    buf_release(&b);
+    free(d);
+}
+
+static void parameters_of_unlike_sizes_are_refused(void **state)
+{
+    (void)state;
+    make_kernel_old();
+    old_params[1].size = sizeof(struct prong_param);
+    assert_refused();
+    old_params[1].size = sizeof(struct param_1_0);
+    assert_int_equal(description_check(&kernel, NULL), 0);
 }
 
 static void a_full_buffer_tells(void **state)
@@ -452,7 +565,7 @@ static void more_parameters_or_words_than_the_maximum_are_refused(void **state)
     assert_int_equal(decode_copy(b.data, b.size), -EPROTO);
     buf_release(&b);
     params[METHOD].choices = methods;
-    for (uint32_t i = 5; i <= PRONG_PARAMS_MAX; i++)
+    for (uint32_t i = 6; i <= PRONG_PARAMS_MAX; i++)
         params[i] = params[LIMIT];
     kernel.param_count = PRONG_PARAMS_MAX + 1;
     b = encoded(NULL);
@@ -499,9 +612,14 @@ int main(void)
         DESCRIPTION_TEST(a_text_default_fits),
         DESCRIPTION_TEST(a_choice_has_words_and_its_default_is_one),
         DESCRIPTION_TEST(values_must_be_some),
+        DESCRIPTION_TEST(what_is_required_needs_no_default),
+        DESCRIPTION_TEST(json_has_a_bound_and_a_default_or_is_required),
         DESCRIPTION_TEST(a_kernel_is_decoded_as_it_was),
         DESCRIPTION_TEST(parameters_are_decoded_as_they_were),
         DESCRIPTION_TEST(what_is_absent_is_empty),
+        DESCRIPTION_TEST(what_is_required_and_batched_is_told),
+        DESCRIPTION_TEST(an_older_kernel_is_read_by_its_own_size),
+        DESCRIPTION_TEST(parameters_of_unlike_sizes_are_refused),
         DESCRIPTION_TEST(a_full_buffer_tells),
         DESCRIPTION_TEST(every_truncation_is_refused),
         DESCRIPTION_TEST(bytes_behind_the_end_are_refused),

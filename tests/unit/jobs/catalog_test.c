@@ -202,6 +202,9 @@ static void test_what_works_may_not_be_missing_for_a_file_that_is_refused(void *
     text[0] = '\0';
     catalog_tell_refusals(&catalog, note_refusal, text);
     assert_string_equal(text, "old.so: It is old. circle.so: It is square. pi.so: It is 3. ");
+    for (int i = 0; i <= PROTO_REFUSALS_MAX; i++)
+        assert_int_equal(catalog_draft_refuse(&draft, "x", "y"),
+                         i < PROTO_REFUSALS_MAX ? 0 : -ENOSPC);
 }
 
 static void test_a_draft_has_each_once(void **state)

@@ -18,6 +18,23 @@ static const struct prong_param declared[] = {
     PRONG_PARAM_VALUES("values", 4, "numbers"),
 };
 
+/* Of a second kernel, whose parameters must be given but one. */
+static const struct prong_param demanded[] = {
+    {.size = sizeof(struct prong_param),
+     .type = PRONG_INT,
+     .name = "n",
+     .help = "how many",
+     .int_max = 9,
+     .required = 1},
+    PRONG_PARAM_JSON("doc", 20, "any value"),
+    {.size = sizeof(struct prong_param),
+     .type = PRONG_JSON,
+     .name = "more",
+     .help = "another",
+     .count_max = 20,
+     .text_default = "[1]"},
+};
+
 static int map(struct prong_ctx *c, uint64_t lo, uint64_t hi)
 {
     (void)c;
@@ -26,25 +43,36 @@ static int map(struct prong_ctx *c, uint64_t lo, uint64_t hi)
 
 static struct description *about;
 
-static int make_description(void **state)
+static int describe(const struct prong_param *params, uint32_t count)
 {
-    static const struct prong_kernel kernel = {.size = sizeof(kernel),
-                                               .abi_major = PRONG_ABI_MAJOR,
-                                               .name = "test",
-                                               .version = "1",
-                                               .params = declared,
-                                               .param_count = ARRAY_SIZE(declared),
-                                               .map = map};
+    struct prong_kernel kernel = {.size = sizeof(kernel),
+                                  .abi_major = PRONG_ABI_MAJOR,
+                                  .name = "test",
+                                  .version = "1",
+                                  .params = params,
+                                  .param_count = count,
+                                  .map = map};
     struct buf b;
     int rc;
 
-    (void)state;
     buf_init(&b, DESCRIPTION_BYTES_MAX);
     rc = description_encode(&b, &kernel, NULL);
     if (rc == 0)
         rc = description_decode(b.data, b.size, &about);
     buf_release(&b);
     return rc;
+}
+
+static int make_description(void **state)
+{
+    (void)state;
+    return describe(declared, ARRAY_SIZE(declared));
+}
+
+static int make_demanding(void **state)
+{
+    (void)state;
+    return describe(demanded, ARRAY_SIZE(demanded));
 }
 
 static int free_description(void **state)
@@ -238,17 +266,101 @@ static void test_schema_tells_all(void **state)
     json_decref(schema);
 }
 
+/* ---- required, and JSON ---- */
+
+static void encodes_doc(const char *object, const char *doc)
+{
+    struct params_problem problem;
+    struct wire_reader r;
+    struct params p;
+
+    if (encode(&p, object, false, &problem) < 0)
+        fail_msg("%s", problem.text);
+    wire_read_init(&r, p.encoded.data, p.encoded.size);
+    assert_int_equal(wire_i64(&r), 3);
+    assert_string_equal(wire_text(&r, 20), doc);
+    assert_string_equal(wire_text(&r, 20), "[1]");
+    assert_true(wire_ended(&r));
+    params_release(&p);
+}
+
+static void test_what_is_required_must_be_given(void **state)
+{
+    (void)state;
+    refuses("{\"doc\":1}", "n", "is missing: give an integer from 0 to 9");
+    refuses("{\"n\":3}", "doc", "is missing: give JSON of at most 20 bytes");
+    refuses("{\"n\":10,\"doc\":1}", "n", "got 10");
+}
+
+static void test_json_is_any_value_as_compact_sorted_text(void **state)
+{
+    (void)state;
+    encodes_doc("{\"n\":3,\"doc\":{ \"b\" : 1, \"a\" : [ null ] }}", "{\"a\":[null],\"b\":1}");
+    encodes_doc("{\"n\":3,\"doc\":null}", "null");
+    encodes_doc("{\"n\":3,\"doc\":\"\u00fc\"}", "\"ü\"");
+    encodes_doc("{\"n\":3,\"doc\":0.1}", "0.1");
+    encodes_doc("{\"n\":3,\"doc\":\"123456789012345678\"}", "\"123456789012345678\"");
+    refuses("{\"n\":3,\"doc\":\"1234567890123456789\"}", "doc", "at most 20 bytes");
+}
+
+static void test_json_in_a_query(void **state)
+{
+    (void)state;
+    reads_query("doc", "{\"a\": [1]}", "{\"a\":[1]}");
+    reads_query("doc", " \"text\" ", "\"text\"");
+    reads_query("doc", "7", "7");
+    refuses_query("doc", "text", "got \"text\"");
+    refuses_query("doc", "", "JSON");
+    refuses_query("doc", "1,2", "JSON");
+    refuses_query("doc", "1],[2", "JSON");
+}
+
+static void test_json_has_one_form(void **state)
+{
+    char *form = canonical("{\"n\":3.0,\"doc\":{\"b\":{\"d\":1,\"c\":2},\"a\":0}}");
+
+    (void)state;
+    assert_string_equal(form, "{\"doc\":{\"a\":0,\"b\":{\"c\":2,\"d\":1}},\"n\":3}");
+    free(form);
+}
+
+static void test_schema_of_required_and_json(void **state)
+{
+    json_t *schema = params_schema(about);
+    json_t *properties = json_object_get(schema, "properties");
+    json_t *doc = json_object_get(properties, "doc");
+    json_t *required = json_object_get(schema, "required");
+
+    (void)state;
+    assert_null(json_object_get(json_object_get(properties, "n"), "default"));
+    assert_int_equal(json_object_size(doc), 1);
+    assert_string_equal(json_string_value(json_object_get(doc, "description")), "any value");
+    assert_true(json_is_array(json_object_get(json_object_get(properties, "more"), "default")));
+    assert_int_equal(json_array_size(required), 2);
+    assert_string_equal(json_string_value(json_array_get(required, 0)), "n");
+    assert_string_equal(json_string_value(json_array_get(required, 1)), "doc");
+    json_decref(schema);
+}
+
+#define DEMANDING(test) cmocka_unit_test_setup_teardown(test, make_demanding, free_description)
+#define PLAIN(test)     cmocka_unit_test_setup_teardown(test, make_description, free_description)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_given_and_default),
-        cmocka_unit_test(test_refusals_name_bounds_and_what_came),
-        cmocka_unit_test(test_values_are_checked),
-        cmocka_unit_test(test_query_takes_the_declared_type),
-        cmocka_unit_test(test_nothing_is_given_twice),
-        cmocka_unit_test(test_one_form_for_what_means_the_same),
-        cmocka_unit_test(test_schema_tells_all),
+        PLAIN(test_given_and_default),
+        PLAIN(test_refusals_name_bounds_and_what_came),
+        PLAIN(test_values_are_checked),
+        PLAIN(test_query_takes_the_declared_type),
+        PLAIN(test_nothing_is_given_twice),
+        PLAIN(test_one_form_for_what_means_the_same),
+        PLAIN(test_schema_tells_all),
+        DEMANDING(test_what_is_required_must_be_given),
+        DEMANDING(test_json_is_any_value_as_compact_sorted_text),
+        DEMANDING(test_json_in_a_query),
+        DEMANDING(test_json_has_one_form),
+        DEMANDING(test_schema_of_required_and_json),
     };
 
-    return cmocka_run_group_tests(tests, make_description, free_description);
+    return cmocka_run_group_tests(tests, NULL, NULL);
 }
