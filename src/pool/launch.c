@@ -15,7 +15,7 @@ enum {
     PAUSE_FIRST_MS = 100,
     PAUSE_MAX_MS = 5000,
     END_MS = 500,
-    LEAVE_S = 10, /* longer than a zygote waits for its workers */
+    LEAVE_S = 6, /* longer than a zygote waits for its workers */
 };
 
 extern char **environ;

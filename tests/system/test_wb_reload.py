@@ -4,6 +4,7 @@ import collections
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -11,7 +12,7 @@ import threading
 import time
 
 import pytest
-from conftest import DIR, ROOT, SANITIZED, assert_problem, descendants, events_of, fewer, is_alive, open_fds, processes, read_answer, wait_until
+from conftest import DIR, PRONG, ROOT, SANITIZED, assert_problem, descendants, events_of, fewer, open_fds, processes, read_answer, run, wait_until
 
 # Each unit is the letter MARK, so an answer tells whose code made which part of it; a raw body is said again behind it.
 SOURCE = """
@@ -296,9 +297,55 @@ def test_a_zygote_that_dies_on_its_way_changes_nothing(server, folder):
 def test_a_zygote_that_takes_too_long_is_given_up(server, folder):
     s = server(workers=1, kernels=folder.path, errors=EXPECTED_ERRORS)
     old = s.status()["zygote_pid"]
-    folder.put("slow", "S", SLOW_MS=60000)
-    assert "in time" in assert_problem(s.post("/kernels/reload"), 422, "reload-failed")["detail"]
-    wait_until(lambda: zygotes(s) == {old}, "the slow one has ended", 30)
+    folder.put("slow", "S", SLOW_MS=2000)
+    waiting = s.later("POST", "/kernels/reload")
+    new = wait_until(lambda: zygotes(s) - {old}, "another zygote").pop()
+    os.kill(new, signal.SIGSTOP)
+    assert "in time" in assert_problem(waiting.result(), 422, "reload-failed")["detail"]
+    assert s.get("/compute/echo?message=x").status == 200
+    wait_until(lambda: zygotes(s) == {old}, "it is killed, as it does not end by itself", 30)
+
+
+def test_a_file_that_is_refused_is_told(server, folder):
+    folder.put("a", "A")
+    s = server(workers=1, kernels=folder.path, errors=EXPECTED_ERRORS)
+    (folder.path / "new.so").write_bytes(b"no library")
+    (folder.path / "new.so").chmod(0o600)
+    told = reload(s)  # it takes nobody's place
+    assert [r["file"] for r in told["refused"]] == ["new.so"] and "cannot be loaded" in told["refused"][0]["reason"], told
+    assert s.get("/compute").json["refused"] == told["refused"]
+    folder.remove("a")  # which new.so has nothing to do with: it was refused before
+    assert reload(s)["removed"] == ["a"]
+    folder.put("a", "A")
+    assert reload(s)["added"] == ["a"]
+    folder.remove("a")
+    (folder.path / "a.so").write_bytes(b"no library either")
+    (folder.path / "a.so").chmod(0o600)
+    detail = assert_problem(s.post("/kernels/reload"), 422, "reload-failed")["detail"]
+    assert "Kernel a" in detail and "a.so is refused" in detail, detail
+    assert s.get("/compute/a").text == "A" and len(s.get("/compute").json["refused"]) == 1
+
+
+def test_from_the_command_line(server, folder):
+    folder.put("a", "A")
+    s = server(workers=1, kernels=folder.path, errors=EXPECTED_ERRORS)
+    table = run(PRONG, "kernels", "list", "--url", s.url)
+    assert re.search(r"^KERNEL +VERSION +STATE +SUMMARY\na +1 +ready +-\n", table.stdout), table
+    folder.put("a", "B", VERSION="2")
+    folder.put("b", "B")
+    folder.remove("sleep")
+    told = run(PRONG, "kernels", "reload", "--url", s.url)
+    assert (told.returncode, told.stderr) == (0, ""), told
+    assert told.stdout == "changed a\nadded b\nremoved sleep\ngeneration 2 serves 3 kernels\n"
+    folder.put("a", "C", BROKEN=True)
+    told = run(PRONG, "kernels", "reload", "--url", s.url)
+    assert told.returncode == 1 and told.stdout == "" and "Kernel a, which works now, is broken" in told.stderr, told
+    folder.put("a", "B", VERSION="2")
+    folder.put("c", "C", BROKEN=True)
+    told = run(PRONG, "kernels", "reload", "--url", s.url)
+    assert told.returncode == 0 and told.stderr == "prong: c: Two and two make five.\n", told
+    assert json.loads(run(PRONG, "kernels", "reload", "--json", "--url", s.url).stdout)["added"] == []
+    assert run(PRONG, "kernels", "nothing", "--url", s.url).returncode == 64
 
 
 def test_one_at_a_time(server, folder):
@@ -497,14 +544,14 @@ def test_a_zygote_started_again_takes_what_is_there(server, folder):
 def test_when_the_old_one_dies_its_work_begins_anew_where_it_can(server, folder):
     folder.put("a", "A")
     folder.put("b", "A", WHOLE=True, FLAGS=0)
-    folder.put("c", "A")
+    folder.put("c", "A", WHOLE=True)
     s = server(workers=3, express=0, kernels=folder.path)
     old = s.status()["zygote_pid"]
     running = {x: s.later("POST", f"/compute/{x}?count=8&pause_ms=60000") for x in "bc"}
     running["a"] = s.later("POST", "/compute/a?count=12&pause_ms=200", prong_chunks=6)
     s.wait_busy(3)
     folder.put("a", "B")
-    folder.put("c", "B", VERSION="2")
+    folder.put("c", "B", WHOLE=True, VERSION="2")
     reload(s)
     os.kill(old, signal.SIGKILL)
     answer = running["a"].result()
