@@ -418,7 +418,7 @@ def test_what_runs_ends_where_it_began(server, folder):
     assert s.get("/compute/a?count=5").text == "BBBBB" and not running.is_done, time.monotonic() - began
     status = s.status()
     assert status["reload"]["state"] == "draining" and generations(s)[1] == 3 and generations(s)[2] >= 2
-    assert {w["generation"] for w in s.busy()} == {1}
+    assert 1 in {w["generation"] for w in s.busy()}
     problem = assert_problem(s.post("/kernels/reload"), 409, "reloading", generation=2)
     assert "still runs" in problem["detail"]
     answer = running.result()
