@@ -59,6 +59,9 @@ struct generation {
     struct err refusal; /* "" when the sandbox is as it was asked for */
     struct catalog_draft draft; /* the collector's: what it told of so far */
     struct catalog_set kernels; /* what it runs, once that is in force */
+    uint64_t looked;            /* the folder's print before the last start */
+    uint64_t print;             /* … before the start of the one that came up last; 0: none has */
+    bool has_changed; /* … since: what it runs may be other code than before it was started again */
 
     /* Under intake_lock, alone for who opens and closes. */
     int intake_send[POOL_KIND_COUNT];
@@ -117,6 +120,9 @@ void launch_leave(struct pool *p,
 void leavers_reap(struct pool *p, uint64_t now_ns);
 uint64_t leavers_wake_ns(const struct pool *p);
 void leavers_stop(struct pool *p); /* kills and waits */
+
+/* folder.c: what the files of a folder look like from outside: equal when none was changed. */
+uint64_t folder_print(const char *path);
 
 /* renew.c: from one generation to the next. */
 void renew_ready(struct pool *p, struct generation *g); /* it has told of all its kernels */

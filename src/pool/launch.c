@@ -161,6 +161,7 @@ int launch_start(struct pool *p, struct generation *g, struct err *err)
     CLEANUP_FD int ours = pair[0];
     CLEANUP_FD int theirs = pair[1];
     catalog_draft_clear(&g->draft);
+    g->looked = folder_print(p->config.kernels);
     rc = open_intakes(p, g);
     event.data.u64 = tag_make(TAG_CONTROL, g->lane, 0, g->serial);
     if (rc == 0)

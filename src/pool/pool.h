@@ -137,6 +137,9 @@ void pool_old_end(struct pool *p); /* no task may be out there */
 /* Whether somebody may yet submit a job that only the old one can run. */
 bool pool_old_is_wanted(const struct pool *p);
 
+/* Whether the current zygote was started again and may have found other code than the one before it. */
+bool pool_has_changed(const struct pool *p);
+
 /* What the draft that was put in force last has changed. */
 const struct catalog_change *pool_change(const struct pool *p);
 

@@ -24,6 +24,11 @@ int pool_kernel_index(const struct pool *p, unsigned lane, const struct kernel *
     return catalog_set_find(&p->lanes[lane].kernels, k);
 }
 
+bool pool_has_changed(const struct pool *p)
+{
+    return p->current->has_changed;
+}
+
 const struct catalog_change *pool_change(const struct pool *p)
 {
     return &p->change;
@@ -140,6 +145,9 @@ void renew_ready(struct pool *p, struct generation *g)
         renew_failed(p, err.text);
         return;
     }
+    /* Of two zygotes, the look before the first had loaded and the one after the second has: no change escapes these. */
+    g->has_changed = g->print != 0 && folder_print(p->config.kernels) != g->print;
+    g->print = g->looked;
     g->state = ZYGOTE_UP;
     g->ready_ns = clock_now_ns();
     if (g == p->current) {

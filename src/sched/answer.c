@@ -336,7 +336,7 @@ void answer_event(struct sched *s, struct pool_event *event)
         metrics_add(METRIC_ZYGOTE_STARTS, 0, 1);
         if (event->lane == s->current->lane) {
             answer_label_kernels(s);
-            reload_fail_unserved(s);
+            reload_restarted(s);
         }
         return;
     case POOL_DOWN:

@@ -264,8 +264,8 @@ void merge_close(struct sched *s, struct run *run);
 void reload_turn(struct sched *s, uint64_t now_ns);
 void reload_tell(struct sched *s); /* the collector, without the lock */
 void reload_old_down(struct sched *s);
-void reload_fail_unserved(
-    struct sched *s); /* the current zygote came up again with other kernels */
+/* The current zygote is there again, with what it found. */
+void reload_restarted(struct sched *s);
 struct side *reload_old_side(struct sched *s);                            /* or NULL */
 struct side *reload_choose_side(struct sched *s, const struct kernel *k); /* or NULL */
 

@@ -82,6 +82,16 @@ static void begin_again(struct sched *s, struct run *run)
     dispatch_queue(s, run);
 }
 
+static void begin_again_or_end(struct sched *s, struct run *run)
+{
+    if (run->started_ns == 0 || (run->kernel->about->flags & PRONG_IDEMPOTENT) != 0) {
+        begin_again(s, run);
+        return;
+    }
+    run->job->wait_status = SIGKILL;
+    run_end(s, run, JOB_DIED);
+}
+
 void reload_old_down(struct sched *s)
 {
     struct side *old = reload_old_side(s);
@@ -89,13 +99,11 @@ void reload_old_down(struct sched *s)
 
     death_of_zygote(s, old);
     for (run = TAILQ_FIRST(&s->runs); run != NULL; run = next) {
-        bool is_repeatable =
-            run->started_ns == 0 || (run->kernel->about->flags & PRONG_IDEMPOTENT) != 0;
         next = TAILQ_NEXT(run, link);
         if (run->side != old)
             continue;
-        if (is_repeatable && serves(s, s->current, run->kernel)) {
-            begin_again(s, run);
+        if (serves(s, s->current, run->kernel)) {
+            begin_again_or_end(s, run);
             continue;
         }
         run->wait_status = SIGKILL;
@@ -103,14 +111,19 @@ void reload_old_down(struct sched *s)
     }
 }
 
-void reload_fail_unserved(struct sched *s)
+/* Parts of other code must not be mixed. */
+void reload_restarted(struct sched *s)
 {
     struct run *run, *next;
 
     for (run = TAILQ_FIRST(&s->runs); run != NULL; run = next) {
         next = TAILQ_NEXT(run, link);
-        if (run->side == s->current && !serves(s, run->side, run->kernel))
+        if (run->side != s->current)
+            continue;
+        if (!serves(s, run->side, run->kernel))
             run_fail(s, run, "The workers do not have this kernel any more.");
+        else if (run->has_plan && pool_has_changed(s->pool))
+            begin_again_or_end(s, run);
     }
 }
 
