@@ -75,6 +75,7 @@ static void begin_again(struct sched *s, struct run *run)
     run->has_plan = false;
     run->combine_first = NULL;
     run->combine_count = 0;
+    run->media_type[0] = '\0';
     if (run->state != RUN_NEW)
         run->receipt.retries++;
     run->state = RUN_NEW;
@@ -88,7 +89,7 @@ static void begin_again_or_end(struct sched *s, struct run *run)
         begin_again(s, run);
         return;
     }
-    run->job->wait_status = SIGKILL;
+    run->wait_status = SIGKILL;
     run_end(s, run, JOB_DIED);
 }
 

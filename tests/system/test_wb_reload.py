@@ -209,6 +209,20 @@ def test_other_code_under_the_same_description_is_taken(server, folder):
     assert s.get("/compute/a").text == "B"
 
 
+def test_what_other_code_has_answered_is_not_given(server, folder):
+    folder.put("a", "A")
+    s = server(workers=1, kernels=folder.path, cache_max="1M")
+
+    def ask():
+        answer = s.get("/compute/a?count=3")
+        return answer.headers["Prong-Cache"], answer.text
+
+    assert [ask(), ask()] == [("miss", "AAA"), ("hit", "AAA")]
+    folder.put("a", "B")
+    assert reload(s)["changed"] == []
+    assert [ask(), ask()] == [("miss", "BBB"), ("hit", "BBB")]
+
+
 def test_another_description_is_another_form(server, folder):
     folder.put("a", "A")
     s = server(workers=1, kernels=folder.path)
@@ -304,6 +318,27 @@ def test_a_zygote_that_takes_too_long_is_given_up(server, folder):
     assert "in time" in assert_problem(waiting.result(), 422, "reload-failed")["detail"]
     assert s.get("/compute/echo?message=x").status == 200
     wait_until(lambda: zygotes(s) == {old}, "it is killed, as it does not end by itself", 30)
+
+
+def test_without_its_sandbox_the_next_does_not_serve(server, folder, tmp_path):
+    place, is_strict = tmp_path / "bin", tmp_path / "is-strict"
+    place.mkdir()
+    shutil.copy(PRONG, place)
+    zygote = place / "prong-zygote"
+    zygote.write_text(
+        f'#!/bin/sh\n[ -e {is_strict} ] && set -- "$@" --sandbox strict --sandbox-without landlock\nexec {DIR}/prong-zygote "$@"\n')
+    zygote.chmod(0o755)
+    beside = ("sh", "-c", 'shift; exec "$0" "$@"', str(place / "prong"))
+    s = server(workers=1, kernels=folder.path, before=beside, errors=EXPECTED_ERRORS)
+    before = s.status()
+    is_strict.touch()
+    detail = assert_problem(s.post("/kernels/reload"), 422, "reload-failed")["detail"]
+    assert "A strict sandbox has all its layers, but landlock is to be left out" in detail, detail
+    after = s.status()
+    assert after["generation"] == 1 and after["sandbox"] == before["sandbox"]
+    assert s.get("/compute/echo?message=x").status == 200
+    is_strict.unlink()
+    assert reload(s)["generation"] == 2 and s.status()["sandbox"] == before["sandbox"]
 
 
 def test_a_file_that_is_refused_is_told(server, folder):
@@ -425,6 +460,31 @@ def test_what_runs_ends_where_it_began(server, folder):
     assert answer.text == "A" * 60 and answer.receipt["chunks"] == 30, answer
     wait_settled(s)
     assert set(generations(s)) == {2}
+
+
+def test_nobody_joins_what_other_code_runs(server, folder):
+    """Equal requests share an answer on either side, and none across."""
+    folder.put("a", "A")
+    s = server(workers=1, kernels=folder.path, cache_max="1M")
+
+    def ask(busy):
+        pair = [s.later("GET", "/compute/a?count=1&pause_ms=3000")]
+        wait_until(lambda: len(s.busy()) == busy, lambda: f"it runs: {s.status()}")
+        pair.append(s.later("GET", "/compute/a?count=1&pause_ms=3000"))
+        wait_until(lambda: s.metric("prong_http_requests_parked") == 2 * busy, "both are accepted")
+        return pair
+
+    old = ask(1)
+    folder.put("a", "B")
+    reload(s)
+    new = ask(2)
+    assert not any(waiting.is_done for waiting in old), "the old ones end too early to say anything"
+    for pair, text in ((old, "A"), (new, "B")):
+        answers = [waiting.result() for waiting in pair]
+        assert [(x.headers["Prong-Cache"], x.text) for x in answers] == [("miss", text), ("merged", text)], answers
+    wait_settled(s)
+    assert s.get("/compute/a?count=1&pause_ms=3000").text == "B"
+    assert s.status()["compute"]["backlog_s"] == 0
 
 
 def test_what_waits_goes_along(server, folder):
