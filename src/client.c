@@ -10,7 +10,7 @@ enum { NOT_EXECUTABLE = 126 };
 
 bool client_is_asked(const char *word)
 {
-    return strcmp(word, "jobs") == 0 || strcmp(word, "state") == 0;
+    return strcmp(word, "jobs") == 0 || strcmp(word, "kernels") == 0 || strcmp(word, "state") == 0;
 }
 
 int client_become(char **argv)

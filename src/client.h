@@ -1,5 +1,5 @@
 /*
- * F6. prong jobs … and prong state …: hands over to prong-client, a program of its own (cli/main.c).
+ * F6. prong jobs …, prong kernels … and prong state …: hands over to prong-client, a program of its own (cli/main.c).
  */
 #ifndef CLIENT_H
 #define CLIENT_H

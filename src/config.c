@@ -207,7 +207,8 @@ void config_help(void)
         "  prong --listen 0.0.0.0:8080 --token-file token --tls-cert cert.pem --tls-key key.pem\n"
         "                                     for others, who must bring the token\n"
         "  prong jobs --help                  durable jobs of a running server\n"
-        "  prong state --help                 its shared state\n");
+        "  prong state --help                 its shared state\n"
+        "  prong kernels --help               its kernels: to list them, or load them anew\n");
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         if (rows[i].group != NULL)
             printf("\n%s:\n", rows[i].group);

@@ -275,7 +275,8 @@ static void renew(struct prong *p)
 {
     if (p->access_log != NULL)
         access_log_reopen(p->access_log);
-    log_info("SIGHUP: log files are opened anew");
+    log_info("SIGHUP: log files are opened and kernels loaded anew");
+    sched_reload_soon(p->api.sched);
 }
 
 /* Until one that ends it: a SIGHUP of the system's own says that the terminal has gone. */

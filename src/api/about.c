@@ -34,11 +34,11 @@ void api_readyz(struct request *r)
 static json_t *worker_json(const struct sched_worker *w, uint64_t now_ns)
 {
     const struct pool_worker *p = &w->worker;
-    json_t *json = json_pack("{s:i, s:s, s:s, s:I, s:I, s:f}", "pid", p->pid, "kind",
-                             p->kind == POOL_ORDINARY ? "ordinary" : "express", "state",
-                             w->is_busy ? "busy" : "idle", "tasks", (json_int_t)p->tasks,
-                             "rss_bytes", (json_int_t)p->rss_bytes, "age",
-                             (double)(now_ns - p->started_ns) / (double)CLOCK_NS_PER_S);
+    json_t *json = json_pack(
+        "{s:i, s:I, s:s, s:s, s:I, s:I, s:f}", "pid", p->pid, "generation",
+        (json_int_t)p->generation, "kind", p->kind == POOL_ORDINARY ? "ordinary" : "express",
+        "state", w->is_busy ? "busy" : "idle", "tasks", (json_int_t)p->tasks, "rss_bytes",
+        (json_int_t)p->rss_bytes, "age", (double)(now_ns - p->started_ns) / (double)CLOCK_NS_PER_S);
 
     if (w->is_busy && *w->kernel != '\0') {
         (void)json_object_set_new(json, "kernel", json_string(w->kernel));
@@ -68,6 +68,15 @@ static json_t *queue_json(const struct sched_status *st)
                                   json_integer((json_int_t)st->queued[c]));
     (void)json_object_set_new(json, "capacity", json_integer((json_int_t)st->queue_max));
     return json;
+}
+
+/* null while there is none. */
+static json_t *reload_json(const struct sched_status *st)
+{
+    if (st->reload == SCHED_RELOAD_NONE)
+        return json_null();
+    return json_pack("{s:s, s:f}", "state", sched_reload_names[st->reload], "age",
+                     (double)st->reload_ns / (double)CLOCK_NS_PER_S);
 }
 
 static json_t *jobs_status_json(struct store *store)
@@ -138,6 +147,8 @@ void api_status(struct request *r)
                      : st->is_ready  ? "ready"
                                      : "starting",
                      "pid", getpid(), "zygote_pid", st->zygote_pid);
+    (void)json_object_set_new(json, "generation", json_integer((json_int_t)st->generation));
+    (void)json_object_set_new(json, "reload", reload_json(st));
     (void)json_object_set_new(json, "workers", workers_json(st, now_ns));
     (void)json_object_set_new(json, "queue", queue_json(st));
     (void)json_object_set_new(json, "compute", compute_json(st));

@@ -43,6 +43,7 @@ static inline struct api *api_of(const struct request *r)
 
 /* One handler per endpoint; `begin`s are named so. */
 void api_catalog(struct request *r);
+void api_kernels_reload(struct request *r);
 void api_compute_begin(struct request *r);
 void api_compute(struct request *r);
 void api_jobs_begin(struct request *r);

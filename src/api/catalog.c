@@ -28,10 +28,14 @@ static void add_refusal(void *array, const char *file, const char *reason)
 void api_catalog(struct request *r)
 {
     struct catalog *catalog = sched_catalog(api_of(r)->sched);
+    const struct kernel *served[PROTO_KERNELS_MAX];
+    unsigned count = catalog_list(catalog, served);
     json_t *kernels = json_array(), *refused = json_array(), *answer;
 
-    for (unsigned i = 0; i < atomic_load(&catalog->count); i++)
-        (void)json_array_append_new(kernels, describe(catalog->kernels[i]));
+    for (unsigned i = 0; i < count; i++) {
+        (void)json_array_append_new(kernels, describe(served[i]));
+        (void)kernel_drop(served[i]);
+    }
     catalog_tell_refusals(catalog, add_refusal, refused);
     answer = json_pack("{s:o}", "kernels", kernels);
     if (json_array_size(refused) > 0)

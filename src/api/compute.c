@@ -20,6 +20,7 @@ static void release(struct request *r)
     if (c->job != NULL)
         c->job->slab = slab_drop(c->job->slab);
     (void)job_free(c->job);
+    (void)kernel_drop(c->kernel);
     free(c->durable.params);
     free(c->durable.submission);
     free(c);
@@ -178,6 +179,7 @@ static bool accepts(struct request *r, const struct compute *c)
     return false;
 }
 
+/* Held; NULL after having answered. */
 static const struct kernel *find_kernel(struct request *r)
 {
     const struct kernel *k = catalog_find(sched_catalog(api_of(r)->sched), r->parts[0]);
@@ -191,7 +193,7 @@ static const struct kernel *find_kernel(struct request *r)
         respond_problem(r, PROBLEM_METHOD_NOT_ALLOWED, NULL,
                         "Kernel %s is not pure, so GET may not run it: use POST.", k->about->name);
         respond_header(r, "Allow", "POST, OPTIONS");
-        return NULL;
+        return kernel_drop(k);
     }
     return k;
 }
@@ -205,8 +207,10 @@ void api_compute_begin(struct request *r)
     if (kernel == NULL)
         return;
     c = compute_new(r);
-    if (c == NULL)
+    if (c == NULL) {
+        (void)kernel_drop(kernel);
         return;
+    }
     c->kernel = kernel;
     c->wants_events = accept != NULL && strstr(accept, "text/event-stream") != NULL;
     if (jobs_ask_durable(r, c) && choose_body(r, c))

@@ -24,6 +24,7 @@ struct compute_durable {
 
 /* A request's own, in r->context. */
 struct compute {
+    /* Held. */
     const struct kernel *kernel;
     struct job *job; /* NULL once events.c has taken it */
     enum compute_body body_kind;

@@ -212,6 +212,9 @@ void jobs_submit(struct request *r, struct compute *c)
         return;
     }
     fill(s, r, c, r->route->handle == api_compute);
+    /* It will run as what its name means then; so nobody need keep this edition until it is answered. */
+    c->kernel = kernel_drop(c->kernel);
+    c->job->kernel = kernel_drop(c->job->kernel);
     s->submit.done = kept;
     s->submit.owner = r;
     if (!request_park(r, go_on)) {

@@ -12,6 +12,8 @@ static const struct route routes[] = {
     {HTTP_GET, "/compute/{kernel}", api_compute_begin, api_compute, 0, 0},
     {HTTP_POST, "/compute/{kernel}", api_compute_begin, api_compute, COMPUTE_MAX, 0},
 
+    {HTTP_POST, "/kernels/reload", NULL, api_kernels_reload, 0, 0},
+
     {HTTP_POST, "/jobs", api_jobs_begin, api_jobs_post, COMPUTE_MAX, 0},
     {HTTP_GET, "/jobs", NULL, api_jobs_list, 0, 0},
     {HTTP_GET, "/jobs/{id}", NULL, api_jobs_get, 0, 0},

@@ -37,7 +37,7 @@ struct command_group {
     size_t count;
 };
 
-extern const struct command_group jobs_commands, state_commands;
+extern const struct command_group jobs_commands, kernels_commands, state_commands;
 
 /* An option's value, or NULL. */
 static inline const char *cli_value(const struct cli *cli, enum cli_option option)

@@ -1,5 +1,5 @@
 /*
- * The program prong-client, which `prong jobs …` and `prong state …` become: a program of its own, because loading libcurl
+ * The program prong-client, which `prong jobs …` and its like become: a program of its own, because loading libcurl
  * would cost the server milliseconds and megabytes. It uses a running server by its HTTP contract alone.
  */
 #include <errno.h>
@@ -13,7 +13,8 @@
 #define COMMON                                                                                     \
     (CLI_TAKES(CLI_URL) | CLI_TAKES(CLI_TOKEN_FILE) | CLI_TAKES(CLI_CACERT) | CLI_TAKES(CLI_JSON))
 
-static const struct command_group *const groups[] = {&jobs_commands, &state_commands};
+static const struct command_group *const groups[] = {&jobs_commands, &kernels_commands,
+                                                     &state_commands};
 
 /* NULL: there is none of this name. */
 static const struct command_group *find_group(const char *name)
@@ -96,7 +97,8 @@ static int choose(const struct cli_line *line)
     if (line->word_count > 0)
         group = find_group(line->words[0]);
     if (group == NULL)
-        return cli_misused("Write: prong jobs or prong state, and a command; see prong --help.");
+        return cli_misused(
+            "Write: prong jobs, prong kernels or prong state, and a command; see prong --help.");
     if (line->word_count > 1)
         command = find_command(group, line->words[1]);
     if (line->wants_help && command != NULL)

@@ -276,6 +276,7 @@ static void submit(struct live *l, struct payload *payload)
         return;
     }
     l->job = job_new(kernel, l->id);
+    (void)kernel_drop(kernel); /* the job holds it */
     if (l->job == NULL || take_params(l->job, payload, &problem) < 0) {
         fail(l, problem.text);
         return;

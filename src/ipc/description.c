@@ -240,6 +240,7 @@ int description_decode(const void *data, size_t bytes, struct description **ret)
     d = calloc(1, sizeof(*d) + bytes);
     if (d == NULL)
         return -ENOMEM;
+    d->storage_bytes = bytes;
     if (bytes > 0)
         memcpy(d->storage, data, bytes);
     wire_read_init(&r, d->storage, bytes);
@@ -250,6 +251,12 @@ int description_decode(const void *data, size_t bytes, struct description **ret)
     }
     *ret = d;
     return 0;
+}
+
+bool description_is_same(const struct description *a, const struct description *b)
+{
+    return a->storage_bytes == b->storage_bytes &&
+           memcmp(a->storage, b->storage, a->storage_bytes) == 0;
 }
 
 int description_check_fits(const struct prong_kernel *k, struct err *err)

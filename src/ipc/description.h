@@ -51,7 +51,8 @@ struct description {
     bool has_batch;
     uint32_t param_count;
     struct description_param params[PRONG_PARAMS_MAX];
-    char storage[]; /* the texts above point in here */
+    size_t storage_bytes;
+    char storage[]; /* as it came; the texts above point in here */
 };
 
 /* The kernel's own parameter `i`; kernels of an older ABI have a shorter struct, so neither index the
@@ -72,5 +73,8 @@ int description_encode(struct buf *b, const struct prong_kernel *k, const char *
 
 /* A new description in one allocation, the caller's to free(). -EPROTO for what is not one. */
 int description_decode(const void *data, size_t bytes, struct description **ret);
+
+/* Whether two that were decoded say the same. */
+bool description_is_same(const struct description *a, const struct description *b);
 
 #endif

@@ -17,7 +17,7 @@ struct job *job_new(const struct kernel *kernel, struct id id)
     job->media_type[0] = '\0';
     job->text = "";
     job->id = id;
-    job->kernel = kernel;
+    job->kernel = kernel_hold(kernel);
     job->socket = -1;
     return job;
 }
@@ -60,6 +60,7 @@ struct job *job_free(struct job *job)
     (void)blob_drop(job->result);
     free(job->key);
     let_go(job->shared);
+    job->kernel = kernel_drop(job->kernel);
     free(job);
     return NULL;
 }

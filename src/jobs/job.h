@@ -70,6 +70,7 @@ struct job_shared {
 
 struct job {
     struct id id;
+    /* Held. */
     const struct kernel *kernel;
     unsigned priority;      /* enum queue_class */
     uint64_t client;        /* key of the client, for fairness */

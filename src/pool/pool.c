@@ -24,22 +24,12 @@ static int make_memory(struct pool *p)
     if (rc < 0)
         return rc;
     p->shm = control;
-    p->slots = calloc(p->slot_count, sizeof(struct slot));
     /* Mapped, not malloc'd, so that only the pages that frames reach are ever backed. */
     p->frames = mmap(NULL, (size_t)POOL_RECEIVE_MAX * PROTO_FRAME_MAX, PROT_READ | PROT_WRITE,
                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (p->frames == MAP_FAILED)
         p->frames = NULL;
-    return p->slots == NULL || p->frames == NULL ? -ENOMEM : 0;
-}
-
-static void name_slots(struct pool *p)
-{
-    for (unsigned i = 0; i < p->slot_count; i++) {
-        bool is_ordinary = i < p->config.workers[POOL_ORDINARY];
-        p->slots[i] = (struct slot) {
-            .kind = is_ordinary ? POOL_ORDINARY : POOL_EXPRESS, .channel = -1, .out_fd = -1};
-    }
+    return p->frames == NULL ? -ENOMEM : 0;
 }
 
 int pool_new(struct pool **ret, const struct pool_config *config, struct catalog *catalog,
@@ -52,22 +42,21 @@ int pool_new(struct pool **ret, const struct pool_config *config, struct catalog
     *p = (struct pool) {.config = *config,
                         .catalog = catalog,
                         .epoll_fd = epoll_fd,
-                        .control = -1,
                         .shm_fd = -1,
-                        .intake_send = {-1, -1},
-                        .intake_receive = {-1, -1},
-                        .next_generation = 1};
+                        .next_generation = 1,
+                        .last_number = 1};
     p->slot_count = config->workers[POOL_ORDINARY] + config->workers[POOL_EXPRESS];
     CHECK(p->slot_count > 0 && p->slot_count <= PROTO_WORKERS_MAX);
     CHECK(pthread_rwlock_init(&p->intake_lock, NULL) == 0);
     slab_store_init(&p->slabs, config->slab_bytes_max);
-    rc = make_memory(p);
-    if (rc == 0) {
-        name_slots(p);
-        rc = launch_start(p, err);
-    } else {
+    p->current = &p->lanes[0];
+    generation_init(p, 0);
+    p->current->number = p->last_number;
+    rc = p->current->slots == NULL ? -ENOMEM : make_memory(p);
+    if (rc == 0)
+        rc = launch_start(p, p->current, err);
+    else
         (void)err_set(err, rc, "No shared memory for the workers: %s.", strerror(-rc));
-    }
     if (rc < 0) {
         (void)pool_free(p);
         return rc;
@@ -80,147 +69,206 @@ struct pool *pool_free(struct pool *p)
 {
     if (p == NULL)
         return NULL;
-    launch_stop(p);
+    for (unsigned lane = 0; lane < POOL_LANES; lane++) {
+        if (p->lanes[lane].number == 0)
+            continue;
+        launch_stop(p, &p->lanes[lane]);
+        generation_release(&p->lanes[lane]);
+    }
+    leavers_stop(p);
     shm_unmap(p->shm, sizeof(struct shm_control));
     check_close_fd(&p->shm_fd);
     if (p->frames != NULL)
         (void)munmap(p->frames, (size_t)POOL_RECEIVE_MAX * PROTO_FRAME_MAX);
-    free(p->slots);
     slab_store_release(&p->slabs);
     CHECK(pthread_rwlock_destroy(&p->intake_lock) == 0);
     free(p);
     return NULL;
 }
 
-static void restart(struct pool *p, uint64_t now_ns)
+static void restart(struct pool *p, struct generation *g, uint64_t now_ns)
 {
     struct err err;
 
-    bool had_lived = p->state == ZYGOTE_UP && now_ns - p->ready_ns > LIVED_MS * CLOCK_NS_PER_MS;
+    bool had_lived = g->state == ZYGOTE_UP && now_ns - g->ready_ns > LIVED_MS * CLOCK_NS_PER_MS;
 
-    launch_stop(p);
+    launch_stop(p, g);
     /* At once; but one that keeps dying young waits longer and longer. */
     if (had_lived)
-        p->pause_ns = 0;
-    else if (p->pause_ns > PAUSE_FREE_MS * CLOCK_NS_PER_MS)
+        g->pause_ns = 0;
+    else if (g->pause_ns > PAUSE_FREE_MS * CLOCK_NS_PER_MS)
         return;
-    if (launch_start(p, &err) < 0)
+    if (launch_start(p, g, &err) < 0)
         log_error("%s", err.text);
 }
 
-static void take_sandbox(struct pool *p, const struct pool_event *event)
+static void take_sandbox(const struct pool *p, struct generation *g, const struct pool_event *event)
 {
-    p->sandbox = event->sandbox;
-    (void)snprintf(p->refusal.text, sizeof(p->refusal.text), "%s",
+    g->sandbox = event->sandbox;
+    (void)snprintf(g->refusal.text, sizeof(g->refusal.text), "%s",
                    event->data == NULL ? "" : (const char *)event->data);
-    if (p->refusal.text[0] != '\0')
-        log_error("the zygote does not start: %s", p->refusal.text);
+    if (g->refusal.text[0] != '\0' && g == p->current)
+        log_error("the zygote does not start: %s", g->refusal.text);
+}
+
+static void next_down(struct pool *p, const struct generation *g)
+{
+    struct err why = g->refusal;
+
+    renew_failed(p, *why.text != '\0'
+                        ? why.text
+                        : "The new zygote ended before it was ready; the log has what it said.");
+}
+
+static void down(struct pool *p, struct generation *g)
+{
+    if (g == p->next) {
+        next_down(p, g);
+    } else if (g == p->old) {
+        log_error("the zygote has died; its kernels have been replaced, so no other is started");
+        renew_old_down(p);
+    } else {
+        log_error("the zygote has died; starting another");
+        restart(p, g, clock_now_ns());
+    }
 }
 
 void pool_apply(struct pool *p, struct pool_event *event)
 {
-    struct slot *s = &p->slots[event->slot];
+    struct generation *g = &p->lanes[event->lane];
+    struct slot *s;
 
+    /* Of a zygote that has gone since it was read. */
+    if (g->number == 0 || g->serial != event->serial)
+        return;
+    s = &g->slots[event->slot];
     switch (event->kind) {
     case POOL_ANSWERED:
         return;
     case POOL_MISBEHAVED:
         s->misbehaved = s->state != SLOT_EMPTY;
-        pool_kill_slot(p, event->slot, SIGKILL);
+        pool_kill_slot(p, event->lane, event->slot, SIGKILL);
         return;
     case POOL_EXITED:
         /* Unless the zygote went down in the same batch. */
         if (s->page != NULL && s->generation == event->exited.generation)
-            slots_gone(p, s);
+            slots_gone(p, g, s);
         return;
     case POOL_STARTED:
-        slots_forked(p, &event->forked);
+        slots_forked(p, g, &event->forked);
         return;
     case POOL_LOADING:
-        if (p->state == ZYGOTE_STARTING)
-            p->deadline_ns = event->until_ns + POOL_HANDSHAKE_S * CLOCK_NS_PER_S;
+        if (g->state == ZYGOTE_STARTING)
+            g->deadline_ns = event->until_ns + POOL_HANDSHAKE_S * CLOCK_NS_PER_S;
         return;
     case POOL_SANDBOXED:
-        take_sandbox(p, event);
+        take_sandbox(p, g, event);
         return;
     case POOL_READY:
-        p->state = ZYGOTE_UP;
-        p->ready_ns = clock_now_ns();
-        p->deadline_ns = CLOCK_NEVER;
-        slots_fill(p, clock_now_ns());
+        renew_ready(p, g);
         return;
     case POOL_DOWN:
-        log_error("the zygote has died; starting another");
-        restart(p, clock_now_ns());
+        down(p, g);
         return;
     }
 }
 
-static uint64_t slot_wake_ns(const struct pool *p, const struct slot *s)
+static uint64_t slot_wake_ns(const struct generation *g, const struct slot *s)
 {
-    if (s->state == SLOT_EMPTY && p->state == ZYGOTE_UP)
+    if (s->state == SLOT_EMPTY && g->state == ZYGOTE_UP)
         return s->retry_ns;
     if (s->state == SLOT_LIVE && s->channel_ended && !s->has_exited && !s->was_killed)
         return s->channel_ended_ns + CHANNEL_GRACE_MS * CLOCK_NS_PER_MS;
     return CLOCK_NEVER;
 }
 
-uint64_t pool_wake_ns(const struct pool *p)
+static uint64_t lane_wake_ns(const struct pool *p, const struct generation *g)
 {
-    uint64_t wake = p->state == ZYGOTE_UP ? CLOCK_NEVER : p->deadline_ns;
+    uint64_t wake = g->state == ZYGOTE_UP && g != p->next ? CLOCK_NEVER : g->deadline_ns;
 
     for (unsigned i = 0; i < p->slot_count; i++)
-        wake = MIN(wake, slot_wake_ns(p, &p->slots[i]));
+        wake = MIN(wake, slot_wake_ns(g, &g->slots[i]));
+    return wake;
+}
+
+uint64_t pool_wake_ns(const struct pool *p)
+{
+    uint64_t wake = leavers_wake_ns(p);
+
+    for (unsigned lane = 0; lane < POOL_LANES; lane++) {
+        if (p->lanes[lane].number != 0)
+            wake = MIN(wake, lane_wake_ns(p, &p->lanes[lane]));
+    }
     return wake;
 }
 
 static void tick_zygote(struct pool *p, uint64_t now_ns)
 {
+    struct generation *g = p->current;
     struct err err;
 
-    if (p->state == ZYGOTE_UP || now_ns < p->deadline_ns)
+    if (g->state == ZYGOTE_UP || now_ns < g->deadline_ns)
         return;
-    if (p->state == ZYGOTE_STARTING) {
+    if (g->state == ZYGOTE_STARTING) {
         log_error("the zygote was not ready in time; starting another");
-        launch_stop(p);
+        launch_stop(p, g);
         return;
     }
-    if (launch_start(p, &err) < 0)
+    if (launch_start(p, g, &err) < 0)
         log_error("%s", err.text);
+}
+
+static void tick_next(struct pool *p, uint64_t now_ns)
+{
+    const struct generation *g = p->next;
+
+    if (g != NULL && now_ns >= g->deadline_ns)
+        renew_failed(p, g->state == ZYGOTE_UP ? "The new workers were not there in time."
+                                              : "The new zygote was not ready in time.");
+}
+
+static void tick_slots(struct pool *p, struct generation *g, uint64_t now_ns)
+{
+    for (unsigned i = 0; i < p->slot_count; i++) {
+        struct slot *s = &g->slots[i];
+        if (s->state == SLOT_LIVE && slot_wake_ns(g, s) <= now_ns) {
+            log_warning("worker %d closed its channel; killing it", s->pid);
+            s->misbehaved = true;
+            pool_kill_slot(p, g->lane, i, SIGKILL);
+        }
+    }
+    slots_fill(p, g, now_ns);
 }
 
 void pool_tick(struct pool *p, uint64_t now_ns)
 {
+    leavers_reap(p, now_ns);
     tick_zygote(p, now_ns);
-    for (unsigned i = 0; i < p->slot_count; i++) {
-        struct slot *s = &p->slots[i];
-        if (s->state == SLOT_LIVE && slot_wake_ns(p, s) <= now_ns) {
-            log_warning("worker %d closed its channel; killing it", s->pid);
-            s->misbehaved = true;
-            pool_kill_slot(p, i, SIGKILL);
-        }
+    tick_next(p, now_ns);
+    for (unsigned lane = 0; lane < POOL_LANES; lane++) {
+        if (p->lanes[lane].number != 0)
+            tick_slots(p, &p->lanes[lane], now_ns);
     }
-    slots_fill(p, now_ns);
 }
 
-bool pool_is_up(const struct pool *p)
+bool pool_is_up(const struct pool *p, unsigned lane)
 {
-    return p->state == ZYGOTE_UP;
+    return p->lanes[lane].state == ZYGOTE_UP;
 }
 
 int pool_zygote_pid(const struct pool *p)
 {
-    return p->zygote_pid;
+    return p->current->zygote_pid;
 }
 
 const struct proto_sandbox *pool_sandbox(const struct pool *p)
 {
-    return &p->sandbox;
+    return &p->current->sandbox;
 }
 
 const char *pool_refusal(const struct pool *p)
 {
-    return p->refusal.text;
+    return p->current->refusal.text;
 }
 
 struct slab_store *pool_slabs(struct pool *p)

@@ -1,6 +1,10 @@
 /*
  * F3. Who computes: the zygote, its workers, and the way a task gets to one of them and back.
  *
+ * Kernels are loaded anew by another zygote with workers of its own, which comes up in another lane; once it is there the
+ * caller puts it in force (pool_switch), and ends the one before when that has no more to do. All that is about workers
+ * and tasks says which lane it means.
+ *
  * May use jobs (the catalog), thread, ipc, base. Knows no request, no queue and no deadline: what runs when is
  * decided above. Workers of one kind read one shared intake, so a task goes to whoever is free; which one
  * took it is read off the workers' pages.
@@ -32,6 +36,7 @@ enum {
     POOL_HANDSHAKE_S = 10, /* from the zygote's start to READY */
     POOL_BATCH_MAX = 256,  /* events of one pool_receive round */
     POOL_RECEIVE_MAX = 16, /* frames read from one worker at once */
+    POOL_LANES = 3,        /* zygotes at once: the one that serves, the next, the one before */
 };
 
 struct pool_config {
@@ -66,15 +71,16 @@ enum pool_event_kind {
     POOL_EXITED,   /* a worker ended; `task` is what it was running, 0 if nothing */
     POOL_STARTED,  /* a worker takes tasks from now on */
     POOL_LOADING,  /* the zygote says how long it may still take until READY */
-    POOL_READY,    /* the zygote has loaded the kernels; the catalog is filled */
-    POOL_DOWN,     /* the zygote ended, and all workers with it: every task that was sent is lost */
+    POOL_READY, /* the zygote has loaded the kernels; if its lane is the current one, they are in force */
+    POOL_DOWN, /* the zygote ended, and all workers with it: every task that was sent to its lane is lost */
     POOL_SANDBOXED,  /* what the zygote's children are locked into; data: why it ends, if it does */
     POOL_MISBEHAVED, /* a worker broke the rules of the wire and is being killed; EXITED follows */
 };
 
 struct pool_event {
     enum pool_event_kind kind;
-    unsigned slot;
+    unsigned lane, slot;
+    uint64_t serial; /* of the zygote in that lane */
     uint64_t task;
     union {
         struct proto_answer answer; /* ANSWERED: bounded already */
@@ -105,6 +111,40 @@ void pool_apply(struct pool *p, struct pool_event *event);
 /* Frees what nobody took. */
 void pool_batch_clear(struct pool_batch *batch);
 
+/* ---- lanes ---- */
+
+/* The lane for what is new; and the one before it that has something to do yet, or -1. */
+unsigned pool_current(const struct pool *p);
+int pool_old(const struct pool *p);
+
+/* Which zygote it is, counted from 1, for people; 0: the lane is free. */
+uint64_t pool_number(const struct pool *p, unsigned lane);
+
+/* Under which index the workers of that lane run this kernel; -ENOENT: they do not. */
+int pool_kernel_index(const struct pool *p, unsigned lane, const struct kernel *k);
+
+/* Begins to bring up the next zygote. -EBUSY with a sentence while there is a next or an old one. */
+int pool_next_start(struct pool *p, struct err *err);
+
+/* Whether its ordinary workers live: 1; 0: not yet; negative, with a sentence: it failed and has been ended. */
+int pool_next_look(struct pool *p, struct err *err);
+
+/* The next becomes the current one, its kernels are in force, and what was current is old. If its kernels cannot be put in
+ * force: negative, with a sentence, and all is as it was but that the next has been ended. */
+int pool_switch(struct pool *p, struct err *err);
+
+void pool_next_end(struct pool *p, const char *why);
+void pool_old_end(struct pool *p); /* no task may be out there */
+
+/* Whether somebody may yet submit a job that only the old one can run. */
+bool pool_old_is_wanted(const struct pool *p);
+
+/* Whether the current zygote was started again and may have found other code than the one before it. */
+bool pool_has_changed(const struct pool *p);
+
+/* What the draft that was put in force last has changed. */
+const struct catalog_change *pool_change(const struct pool *p);
+
 /* The time of the next pool_tick; CLOCK_NEVER when nothing is due. */
 uint64_t pool_wake_ns(const struct pool *p);
 void pool_tick(struct pool *p, uint64_t now_ns);
@@ -118,7 +158,8 @@ struct pool_part {
 struct pool_task {
     uint64_t task;     /* random, not zero: workers cannot guess each other's */
     unsigned inflight; /* < PROTO_INFLIGHT_MAX, of no other task that is out */
-    int kernel;
+    unsigned lane;
+    int kernel; /* pool_kernel_index */
     enum proto_op op;
     uint64_t deadline_ns, lo, hi, split_ns;
     double ns_per_cost;
@@ -144,6 +185,8 @@ struct pool_outbox {
     size_t count, bytes;
     struct pool_outgoing {
         uint64_t task;
+        uint64_t serial; /* of the zygote whose workers it is for */
+        unsigned lane;
         enum pool_kind kind;
         size_t offset, bytes; /* in `frames` */
         struct slab *holds[POOL_HOLDS_MAX];
@@ -169,31 +212,33 @@ void pool_ask_to_yield(struct pool *p, unsigned inflight, uint64_t task);
 
 /* Signals the worker that runs `task`; should it end the task meanwhile, it takes no other. False when none
  * says that it runs it. */
-bool pool_kill_task(struct pool *p, unsigned inflight, uint64_t task, int signal);
+bool pool_kill_task(struct pool *p, unsigned lane, unsigned inflight, uint64_t task, int signal);
 
 /* Signals the worker in a slot: it broke the rules, or a person asked. */
-void pool_kill_slot(struct pool *p, unsigned slot, int signal);
+void pool_kill_slot(struct pool *p, unsigned lane, unsigned slot, int signal);
 
-/* The slot of a worker's pid, or -ESRCH. */
-int pool_find_pid(const struct pool *p, int pid);
+/* Signals the worker with this pid, in any lane but the next one's. -ESRCH: there is none. */
+int pool_kill_pid(struct pool *p, int pid, int signal);
 
 /* What a worker says it is at; false when it is idle. */
-bool pool_progress(const struct pool *p, uint64_t task, uint64_t *ret_done, uint64_t *ret_total);
+bool pool_progress(const struct pool *p, unsigned lane, uint64_t task, uint64_t *ret_done,
+                   uint64_t *ret_total);
 
 /* After a worker died idle: which of the tasks that were sent to `kind` wait in the intake still. They are
  * taken out and sent again in their order; `seen` is called for each. */
-void pool_audit(struct pool *p, enum pool_kind kind, void (*seen)(void *arg, uint64_t task),
-                void *arg);
+void pool_audit(struct pool *p, unsigned lane, enum pool_kind kind,
+                void (*seen)(void *arg, uint64_t task), void *arg);
 
 /* Whether some worker's page names this task. */
-bool pool_is_claimed(const struct pool *p, uint64_t task);
+bool pool_is_claimed(const struct pool *p, unsigned lane, uint64_t task);
 
-bool pool_is_up(const struct pool *p);
+bool pool_is_up(const struct pool *p, unsigned lane);
 
 /* Workers of that kind that live. */
-unsigned pool_live(const struct pool *p, enum pool_kind kind);
+unsigned pool_live(const struct pool *p, unsigned lane, enum pool_kind kind);
 
 struct pool_worker {
+    uint64_t generation; /* pool_number */
     unsigned slot;
     int pid;
     enum pool_kind kind;
@@ -204,14 +249,14 @@ struct pool_worker {
     uint64_t started_ns;
 };
 
-/* Fills in up to `max`; how many there are. */
+/* Fills in up to `max`, of the current lane and the old one; how many there are. */
 size_t pool_workers(const struct pool *p, struct pool_worker *ret, size_t max);
-int pool_zygote_pid(const struct pool *p);
+int pool_zygote_pid(const struct pool *p); /* of the current lane */
 
-/* What the zygote has said last; all zero before. */
+/* What the current lane's zygote has said last; all zero before. */
 const struct proto_sandbox *pool_sandbox(const struct pool *p);
 
-/* Why there is no sandbox as it was asked for, and so no zygote; "" when there is. */
+/* Why there is no sandbox as it was asked for, and so no zygote in the current lane; "" when there is. */
 const char *pool_refusal(const struct pool *p);
 struct slab_store *pool_slabs(struct pool *p); /* without the lock */
 

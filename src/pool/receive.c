@@ -20,14 +20,16 @@ static bool has_room(const struct pool_batch *batch)
     return batch->count < POOL_BATCH_MAX;
 }
 
-static struct pool_event *event_new(struct pool_batch *batch, enum pool_event_kind kind,
-                                    unsigned slot)
+static struct pool_event *event_new(struct pool_batch *batch, const struct generation *g,
+                                    enum pool_event_kind kind, unsigned slot)
 {
     struct pool_event *event;
 
     CHECK(has_room(batch));
     event = &batch->events[batch->count++];
     event->kind = kind;
+    event->lane = g->lane;
+    event->serial = g->serial;
     event->slot = slot;
     event->task = 0;
     event->data = NULL;
@@ -71,21 +73,21 @@ static void keep_result(const struct pool *p, const struct slot *s, const uint8_
     (void)chan_send_struct(s->channel, &ack, sizeof(ack), MSG_DONTWAIT);
 }
 
-static void take_answer(struct pool *p, struct slot *s, const uint8_t *frame, size_t got,
-                        struct pool_batch *batch)
+static void take_answer(struct pool *p, const struct generation *g, struct slot *s,
+                        const uint8_t *frame, size_t got, struct pool_batch *batch)
 {
     const struct proto_answer *a = chan_frame(frame, got, PROTO_ANSWER, sizeof(*a));
-    unsigned slot = (unsigned)(s - p->slots);
+    unsigned slot = (unsigned)(s - g->slots);
     struct pool_event *event;
 
     if (s->is_distrusted)
         return;
     if (a == NULL || a->head.bytes != got || !answer_is_sound(p, a, got)) {
         s->is_distrusted = true;
-        event_new(batch, POOL_MISBEHAVED, slot);
+        event_new(batch, g, POOL_MISBEHAVED, slot);
         return;
     }
-    event = event_new(batch, POOL_ANSWERED, slot);
+    event = event_new(batch, g, POOL_ANSWERED, slot);
     event->task = a->task;
     event->answer = *a;
     memcpy(event->media_type, frame + sizeof(*a), a->media_bytes);
@@ -101,7 +103,8 @@ static void end_channel(struct pool *p, struct slot *s)
 }
 
 /* Up to POOL_RECEIVE_MAX frames by one call; how many, 0 when nothing is left. */
-static size_t read_channel(struct pool *p, struct slot *s, struct pool_batch *batch)
+static size_t read_channel(struct pool *p, const struct generation *g, struct slot *s,
+                           struct pool_batch *batch)
 {
     size_t room = MIN((size_t)POOL_RECEIVE_MAX, POOL_BATCH_MAX - batch->count);
     struct mmsghdr msgs[POOL_RECEIVE_MAX];
@@ -126,21 +129,22 @@ static size_t read_channel(struct pool *p, struct slot *s, struct pool_batch *ba
             end_channel(p, s);
             return (size_t)i;
         }
-        take_answer(p, s, iovs[i].iov_base, msgs[i].msg_len, batch);
+        take_answer(p, g, s, iovs[i].iov_base, msgs[i].msg_len, batch);
     }
     return n > 0 ? (size_t)n : 0;
 }
 
 /* A worker that the zygote has waited for is gone once nothing more is to be read from it. */
-static void tell_exit(struct pool *p, struct slot *s, struct pool_batch *batch)
+static void tell_exit(struct pool *p, const struct generation *g, struct slot *s,
+                      struct pool_batch *batch)
 {
     struct pool_event *event;
 
-    while (read_channel(p, s, batch) > 0)
+    while (read_channel(p, g, s, batch) > 0)
         ;
     if (!has_room(batch))
         return;
-    event = event_new(batch, POOL_EXITED, (unsigned)(s - p->slots));
+    event = event_new(batch, g, POOL_EXITED, (unsigned)(s - g->slots));
     event->exited = s->exit_frame;
     event->task = atomic_load_explicit(&s->page->task, memory_order_acquire);
     event->misbehaved = s->misbehaved;
@@ -148,20 +152,21 @@ static void tell_exit(struct pool *p, struct slot *s, struct pool_batch *batch)
     s->exit_told = true;
 }
 
-static void receive_channel(struct pool *p, unsigned slot, struct pool_batch *batch)
+static void receive_channel(struct pool *p, const struct generation *g, unsigned slot,
+                            struct pool_batch *batch)
 {
-    struct slot *s = &p->slots[slot];
+    struct slot *s = &g->slots[slot];
 
     if (s->page == NULL || s->exit_told)
         return;
-    (void)read_channel(p, s, batch);
+    (void)read_channel(p, g, s, batch);
     if (s->has_exited)
-        tell_exit(p, s, batch);
+        tell_exit(p, g, s, batch);
 }
 
 /* ---- the zygote ---- */
 
-static bool take_hello(struct pool *p, const struct proto_hello *hello)
+static bool take_hello(struct generation *g, const struct proto_hello *hello)
 {
     if (hello->version != PROTO_VERSION || memchr(hello->build, '\0', sizeof(hello->build)) == NULL)
         return false;
@@ -170,40 +175,34 @@ static bool take_hello(struct pool *p, const struct proto_hello *hello)
                   PRONG_BUILD_ID);
         return false;
     }
-    p->has_hello = true;
-    catalog_begin(p->catalog);
+    g->has_hello = true;
     return true;
 }
 
-static bool take_sandbox(struct pool *p, const struct proto_sandbox *sandbox, size_t got,
-                         struct pool_batch *batch)
+static bool take_sandbox(const struct generation *g, const struct proto_sandbox *sandbox,
+                         size_t got, struct pool_batch *batch)
 {
     struct pool_event *event;
 
-    if (!p->has_hello)
+    if (!g->has_hello)
         return false;
-    event = event_new(batch, POOL_SANDBOXED, 0);
+    event = event_new(batch, g, POOL_SANDBOXED, 0);
     event->sandbox = *sandbox;
     event->bytes = got - sizeof(*sandbox);
     event->data = strndup((const char *)(sandbox + 1), event->bytes);
     return true;
 }
 
-static bool take_kernel(struct pool *p, const struct proto_kernel *kernel, size_t got)
+static bool take_kernel(struct generation *g, const struct proto_kernel *kernel, size_t got)
 {
     struct description *about;
-    int rc;
 
-    if (!p->has_hello || kernel->index >= PROTO_KERNELS_MAX ||
-        description_decode(kernel + 1, got - sizeof(*kernel), &about) < 0)
-        return false;
-    rc = catalog_add(p->catalog, about, (int)kernel->index);
-    if (rc < 0)
-        log_warning("a kernel of the new zygote is left out: %s", strerror(-rc));
-    return true;
+    return g->has_hello && kernel->index < PROTO_KERNELS_MAX && g->state == ZYGOTE_STARTING &&
+           description_decode(kernel + 1, got - sizeof(*kernel), &about) == 0 &&
+           catalog_draft_add(&g->draft, about, kernel->index) == 0;
 }
 
-static bool take_refused(struct pool *p, const struct proto_refused *refused, size_t got)
+static bool take_refused(struct generation *g, const struct proto_refused *refused, size_t got)
 {
     const char *file, *reason;
     struct wire_reader r;
@@ -211,18 +210,18 @@ static bool take_refused(struct pool *p, const struct proto_refused *refused, si
     wire_read_init(&r, refused + 1, got - sizeof(*refused));
     file = wire_text(&r, PROTO_REFUSED_FILE_MAX);
     reason = wire_text(&r, PROTO_REFUSED_REASON_MAX);
-    if (!p->has_hello || !wire_ended(&r))
+    if (!g->has_hello || g->state != ZYGOTE_STARTING || !wire_ended(&r))
         return false;
-    return catalog_refuse(p->catalog, file, reason) != -ENOSPC;
+    return catalog_draft_refuse(&g->draft, file, reason) != -ENOSPC;
 }
 
-static bool take_exited(struct pool *p, const struct proto_exited *exited)
+static bool take_exited(struct pool *p, struct generation *g, const struct proto_exited *exited)
 {
     struct slot *s;
 
     if (exited->slot >= p->slot_count)
         return false;
-    s = &p->slots[exited->slot];
+    s = &g->slots[exited->slot];
     if (s->page != NULL && s->generation == exited->generation) {
         s->has_exited = true;
         s->exit_frame = *exited;
@@ -230,84 +229,96 @@ static bool take_exited(struct pool *p, const struct proto_exited *exited)
     return true;
 }
 
-static bool take_forked(struct pool *p, const struct proto_forked *forked, struct pool_batch *batch)
+static bool take_forked(struct pool *p, const struct generation *g,
+                        const struct proto_forked *forked, struct pool_batch *batch)
 {
     if (forked->slot >= p->slot_count)
         return false;
-    event_new(batch, POOL_STARTED, forked->slot)->forked = *forked;
+    event_new(batch, g, POOL_STARTED, forked->slot)->forked = *forked;
     return true;
 }
 
 /* Only before READY, and not for ever. */
-static bool take_loading(struct pool *p, const struct proto_loading *loading,
+static bool take_loading(const struct generation *g, const struct proto_loading *loading,
                          struct pool_batch *batch)
 {
-    if (!p->has_hello || loading->ns > LOADING_NS_MAX)
+    if (!g->has_hello || loading->ns > LOADING_NS_MAX)
         return false;
-    event_new(batch, POOL_LOADING, 0)->until_ns = clock_now_ns() + loading->ns;
+    event_new(batch, g, POOL_LOADING, 0)->until_ns = clock_now_ns() + loading->ns;
     return true;
 }
 
-static bool take_control(struct pool *p, const uint8_t *frame, size_t got, struct pool_batch *batch)
+static bool take_control(struct pool *p, struct generation *g, const uint8_t *frame, size_t got,
+                         struct pool_batch *batch)
 {
     const void *f;
 
     if ((f = chan_frame_exact(frame, got, PROTO_FORKED, sizeof(struct proto_forked))) != NULL)
-        return take_forked(p, f, batch);
+        return take_forked(p, g, f, batch);
     if ((f = chan_frame_exact(frame, got, PROTO_EXITED, sizeof(struct proto_exited))) != NULL)
-        return take_exited(p, f);
+        return take_exited(p, g, f);
     if ((f = chan_frame_exact(frame, got, PROTO_HELLO, sizeof(struct proto_hello))) != NULL)
-        return take_hello(p, f);
+        return take_hello(g, f);
     if ((f = chan_frame(frame, got, PROTO_SANDBOX, sizeof(struct proto_sandbox))) != NULL)
-        return take_sandbox(p, f, got, batch);
+        return take_sandbox(g, f, got, batch);
     if ((f = chan_frame(frame, got, PROTO_KERNEL, sizeof(struct proto_kernel))) != NULL)
-        return take_kernel(p, f, got);
+        return take_kernel(g, f, got);
     if ((f = chan_frame(frame, got, PROTO_REFUSED, sizeof(struct proto_refused))) != NULL)
-        return take_refused(p, f, got);
+        return take_refused(g, f, got);
     if ((f = chan_frame_exact(frame, got, PROTO_LOADING, sizeof(struct proto_loading))) != NULL)
-        return take_loading(p, f, batch);
+        return take_loading(g, f, batch);
     if (chan_frame_exact(frame, got, PROTO_READY, sizeof(struct proto_ready)) != NULL &&
-        p->has_hello) {
-        event_new(batch, POOL_READY, 0);
+        g->has_hello && g->state == ZYGOTE_STARTING) {
+        event_new(batch, g, POOL_READY, 0);
         return true;
     }
     return false;
 }
 
-static void receive_control(struct pool *p, struct pool_batch *batch)
+static void receive_control(struct pool *p, struct generation *g, struct pool_batch *batch)
 {
     for (int i = 0; i < POOL_RECEIVE_MAX && has_room(batch); i++) {
-        ssize_t n = chan_recv(p->control, p->frames, PROTO_FRAME_MAX, NULL, NULL, MSG_DONTWAIT);
+        ssize_t n = chan_recv(g->control, p->frames, PROTO_FRAME_MAX, NULL, NULL, MSG_DONTWAIT);
         if (n == -EAGAIN)
             break;
-        if (n > 0 && take_control(p, p->frames, (size_t)n, batch))
+        if (n > 0 && take_control(p, g, p->frames, (size_t)n, batch))
             continue;
         if (n > 0 || n == -EPROTO)
-            log_error("the zygote sent what it should not; starting another");
-        event_new(batch, POOL_DOWN, 0);
+            log_error("the zygote sent what it should not, and is ended");
+        event_new(batch, g, POOL_DOWN, 0);
         return;
     }
     for (unsigned i = 0; i < p->slot_count && has_room(batch); i++) {
-        if (p->slots[i].has_exited && !p->slots[i].exit_told)
-            tell_exit(p, &p->slots[i], batch);
+        if (g->slots[i].has_exited && !g->slots[i].exit_told)
+            tell_exit(p, g, &g->slots[i], batch);
     }
 }
 
 bool pool_owns_tag(uint64_t tag)
 {
-    return tag >> 56 == TAG_CONTROL || tag >> 56 == TAG_CHANNEL;
+    uint64_t kind = tag >> 56;
+
+    return kind == TAG_CONTROL || kind == TAG_CHANNEL || kind == TAG_LEAVER;
 }
 
 void pool_receive(struct pool *p, uint64_t tag, struct pool_batch *batch)
 {
-    unsigned slot = (unsigned)(tag >> 40) & 0xffff;
+    unsigned place = (unsigned)(tag >> 40) & 0xffff;
+    unsigned slot = place & ((1U << TAG_LANE_SHIFT) - 1);
+    struct generation *g;
 
-    if (!has_room(batch))
+    if (tag >> 56 == TAG_LEAVER) {
+        leavers_reap(p, clock_now_ns());
         return;
-    if (tag >> 56 == TAG_CONTROL && p->control >= 0)
-        receive_control(p, batch);
-    else if (slot < p->slot_count && tag == tag_make(TAG_CHANNEL, slot, p->slots[slot].generation))
-        receive_channel(p, slot, batch);
+    }
+    g = &p->lanes[place >> TAG_LANE_SHIFT];
+    if (!has_room(batch) || g->number == 0)
+        return;
+    if (tag == tag_make(TAG_CONTROL, g->lane, 0, g->serial) && g->control >= 0)
+        receive_control(p, g, batch);
+    else if (slot < p->slot_count &&
+             tag == tag_make(TAG_CHANNEL, g->lane, slot, g->slots[slot].generation))
+        receive_channel(p, g, slot, batch);
 }
 
 void pool_batch_clear(struct pool_batch *batch)

@@ -152,15 +152,20 @@ static bool has_room(const struct pool_outbox *outbox)
 int pool_prepare(struct pool *p, struct pool_outbox *outbox, enum pool_kind kind,
                  const struct pool_task *task, struct slab *ret_holds[POOL_HOLDS_MAX])
 {
+    const struct generation *g = &p->lanes[task->lane];
     struct letter l = {.pool = p, .outbox = outbox};
     int rc;
 
-    if (p->state != ZYGOTE_UP)
+    if (g->state != ZYGOTE_UP)
         return -ENOTCONN;
     if (!has_room(outbox))
         return -ENOBUFS;
     l.out = &outbox->tasks[outbox->count];
-    *l.out = (struct pool_outgoing) {.task = task->task, .kind = kind, .offset = outbox->bytes};
+    *l.out = (struct pool_outgoing) {.task = task->task,
+                                     .serial = g->serial,
+                                     .lane = g->lane,
+                                     .kind = kind,
+                                     .offset = outbox->bytes};
     begin(&l, task);
     rc = put_input(&l, task);
     if (rc == 0)
@@ -211,8 +216,10 @@ static void address(struct msghdr *msg, struct iovec *iov, union fds_control *co
 }
 
 /* Sends those of one kind, in their order, by one call while all goes well. */
-static void flush_kind(struct pool *p, struct pool_outbox *outbox, enum pool_kind kind)
+static void flush_kind(const struct pool *p, unsigned lane, struct pool_outbox *outbox,
+                       enum pool_kind kind)
 {
+    const struct generation *g = &p->lanes[lane];
     struct mmsghdr msgs[POOL_OUTBOX_TASKS];
     struct iovec iovs[POOL_OUTBOX_TASKS];
     union fds_control controls[POOL_OUTBOX_TASKS];
@@ -221,15 +228,19 @@ static void flush_kind(struct pool *p, struct pool_outbox *outbox, enum pool_kin
     int error = 0;
 
     for (size_t i = 0; i < outbox->count; i++) {
-        if (outbox->tasks[i].kind != kind)
+        if (outbox->tasks[i].lane != lane || outbox->tasks[i].kind != kind)
             continue;
+        if (outbox->tasks[i].serial != g->serial) {
+            outbox->tasks[i].error = -ENOTCONN; /* it went down since */
+            continue;
+        }
         outs[count] = &outbox->tasks[i];
         address(&msgs[count].msg_hdr, &iovs[count], &controls[count], outbox, outs[count]);
         count++;
     }
     while (sent < count && error == 0) {
         int n =
-            sendmmsg(p->intake_send[kind], msgs + sent, count - sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+            sendmmsg(g->intake_send[kind], msgs + sent, count - sent, MSG_DONTWAIT | MSG_NOSIGNAL);
         if (n > 0)
             sent += (unsigned)n;
         else if (errno != EINTR)
@@ -246,8 +257,10 @@ void pool_flush(struct pool *p, struct pool_outbox *outbox)
     if (outbox->count == 0)
         return;
     CHECK(pthread_rwlock_rdlock(&p->intake_lock) == 0);
-    for (int kind = 0; kind < POOL_KIND_COUNT; kind++)
-        flush_kind(p, outbox, (enum pool_kind)kind);
+    for (unsigned lane = 0; lane < POOL_LANES; lane++) {
+        for (int kind = 0; kind < POOL_KIND_COUNT; kind++)
+            flush_kind(p, lane, outbox, (enum pool_kind)kind);
+    }
     CHECK(pthread_rwlock_unlock(&p->intake_lock) == 0);
     for (size_t i = 0; i < outbox->count; i++) {
         drop_holds(&outbox->tasks[i]);
@@ -268,13 +281,14 @@ void pool_ask_to_yield(struct pool *p, unsigned inflight, uint64_t task)
     atomic_store_explicit(&p->shm->yield[inflight], task, memory_order_release);
 }
 
-void pool_audit(struct pool *p, enum pool_kind kind, void (*seen)(void *arg, uint64_t task),
-                void *arg)
+void pool_audit(struct pool *p, unsigned lane, enum pool_kind kind,
+                void (*seen)(void *arg, uint64_t task), void *arg)
 {
+    const struct generation *g = &p->lanes[lane];
     uint8_t *frame = malloc(PROTO_FRAME_MAX);
     size_t left = PROTO_INFLIGHT_MAX;
 
-    if (frame == NULL || p->state != ZYGOTE_UP) {
+    if (frame == NULL || g->state != ZYGOTE_UP) {
         free(frame);
         return;
     }
@@ -285,13 +299,13 @@ void pool_audit(struct pool *p, enum pool_kind kind, void (*seen)(void *arg, uin
         size_t fd_count = 0;
         struct iovec iov = {.iov_base = frame};
         uint64_t task;
-        ssize_t n = chan_recv(p->intake_receive[kind], frame, PROTO_FRAME_MAX, fds, &fd_count,
+        ssize_t n = chan_recv(g->intake_receive[kind], frame, PROTO_FRAME_MAX, fds, &fd_count,
                               MSG_DONTWAIT);
         if (n < (ssize_t)sizeof(struct proto_task))
             break;
         memcpy(&task, frame + offsetof(struct proto_task, task), sizeof(task));
         iov.iov_len = (size_t)n;
-        (void)chan_send(p->intake_send[kind], &iov, 1, fds, fd_count, MSG_DONTWAIT);
+        (void)chan_send(g->intake_send[kind], &iov, 1, fds, fd_count, MSG_DONTWAIT);
         chan_close_fds(fds, fd_count);
         if (task == first)
             break;

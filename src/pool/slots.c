@@ -35,9 +35,8 @@ static int make_memory(struct pool *p, struct slot *s, int *ret_page_fd)
 }
 
 /* The cores that this process may use, dealt out one by one, if there is an ordinary worker for each. */
-static int home_cpu(const struct pool *p, const struct slot *s)
+static int home_cpu(const struct pool *p, const struct slot *s, unsigned worker)
 {
-    unsigned worker = (unsigned)(s - p->slots);
     cpu_set_t set;
     unsigned left;
 
@@ -52,7 +51,8 @@ static int home_cpu(const struct pool *p, const struct slot *s)
     return -1;
 }
 
-static int send_fork(struct pool *p, struct slot *s, int channel, int page_fd)
+static int send_fork(struct pool *p, const struct generation *g, struct slot *s, int channel,
+                     int page_fd)
 {
     struct proto_fork frame = {
         .head = chan_head(PROTO_FORK, sizeof(frame)),
@@ -61,21 +61,21 @@ static int send_fork(struct pool *p, struct slot *s, int channel, int page_fd)
         .rss_grow_bytes_max = p->config.worker_rss_grow_bytes_max,
         .age_ns_max = p->config.worker_age_ns_max,
         .tasks_max = p->config.worker_tasks_max,
-        .slot = (uint32_t)(s - p->slots),
+        .slot = (uint32_t)(s - g->slots),
         .nice = s->kind == POOL_ORDINARY ? p->config.nice : 0,
-        .home_cpu = home_cpu(p, s),
+        .home_cpu = home_cpu(p, s, (unsigned)(s - g->slots)),
     };
     struct iovec iov = {.iov_base = &frame, .iov_len = sizeof(frame)};
     int fds[PROTO_FORK_FD_COUNT] = {
-        [PROTO_FORK_CHANNEL] = channel, [PROTO_FORK_INTAKE] = p->intake_receive[s->kind],
+        [PROTO_FORK_CHANNEL] = channel, [PROTO_FORK_INTAKE] = g->intake_receive[s->kind],
         [PROTO_FORK_PAGE] = page_fd,    [PROTO_FORK_CONTROL] = p->shm_fd,
         [PROTO_FORK_OUT] = s->out_fd,
     };
 
-    return chan_send(p->control, &iov, 1, fds, PROTO_FORK_FD_COUNT, MSG_DONTWAIT);
+    return chan_send(g->control, &iov, 1, fds, PROTO_FORK_FD_COUNT, MSG_DONTWAIT);
 }
 
-static int fork_into(struct pool *p, struct slot *s)
+static int fork_into(struct pool *p, struct generation *g, struct slot *s)
 {
     struct epoll_event event = {.events = EPOLLIN};
     CLEANUP_FD int page_fd = -1;
@@ -90,10 +90,10 @@ static int fork_into(struct pool *p, struct slot *s)
     CLEANUP_FD int theirs = pair[1];
     s->channel = pair[0];
     s->generation = p->next_generation++;
-    event.data.u64 = tag_make(TAG_CHANNEL, (uint64_t)(s - p->slots), s->generation);
+    event.data.u64 = tag_make(TAG_CHANNEL, g->lane, (unsigned)(s - g->slots), s->generation);
     if (epoll_ctl(p->epoll_fd, EPOLL_CTL_ADD, s->channel, &event) < 0)
         return -errno;
-    rc = send_fork(p, s, theirs, page_fd);
+    rc = send_fork(p, g, s, theirs, page_fd);
     if (rc == 0)
         s->state = SLOT_FORKING;
     return rc;
@@ -121,14 +121,14 @@ static void wait_longer(struct slot *s, uint64_t now_ns)
     s->retry_ns = now_ns + s->pause_ns;
 }
 
-void slots_fill(struct pool *p, uint64_t now_ns)
+void slots_fill(struct pool *p, struct generation *g, uint64_t now_ns)
 {
-    for (unsigned i = 0; i < p->slot_count && p->state == ZYGOTE_UP; i++) {
-        struct slot *s = &p->slots[i];
+    for (unsigned i = 0; i < p->slot_count && g->state == ZYGOTE_UP; i++) {
+        struct slot *s = &g->slots[i];
         int rc;
         if (s->state != SLOT_EMPTY || s->retry_ns > now_ns)
             continue;
-        rc = fork_into(p, s);
+        rc = fork_into(p, g, s);
         if (rc == 0)
             continue;
         log_error("cannot fork worker %u: %s; trying again", i, strerror(-rc));
@@ -137,17 +137,17 @@ void slots_fill(struct pool *p, uint64_t now_ns)
     }
 }
 
-void slots_clear(struct pool *p)
+void slots_clear(struct pool *p, struct generation *g)
 {
     for (unsigned i = 0; i < p->slot_count; i++) {
-        slot_release(p, &p->slots[i]);
-        p->slots[i].retry_ns = p->slots[i].pause_ns = 0;
+        slot_release(p, &g->slots[i]);
+        g->slots[i].retry_ns = g->slots[i].pause_ns = 0;
     }
 }
 
-void slots_forked(struct pool *p, const struct proto_forked *frame)
+void slots_forked(struct pool *p, struct generation *g, const struct proto_forked *frame)
 {
-    struct slot *s = &p->slots[frame->slot];
+    struct slot *s = &g->slots[frame->slot];
 
     if (s->state != SLOT_FORKING || s->generation != frame->generation)
         return;
@@ -162,7 +162,7 @@ void slots_forked(struct pool *p, const struct proto_forked *frame)
     s->started_ns = clock_now_ns();
 }
 
-void slots_gone(struct pool *p, struct slot *s)
+void slots_gone(struct pool *p, struct generation *g, struct slot *s)
 {
     uint64_t now_ns = clock_now_ns();
     bool was_used = atomic_load_explicit(&s->page->tasks, memory_order_relaxed) > 0 ||
@@ -174,57 +174,61 @@ void slots_gone(struct pool *p, struct slot *s)
     else
         s->retry_ns = s->pause_ns = 0;
     slot_release(p, s);
-    slots_fill(p, now_ns);
+    slots_fill(p, g, now_ns);
 }
 
-void pool_kill_slot(struct pool *p, unsigned slot, int signal)
+void pool_kill_slot(struct pool *p, unsigned lane, unsigned slot, int signal)
 {
-    struct slot *s = &p->slots[slot];
+    const struct generation *g = &p->lanes[lane];
+    struct slot *s = &g->slots[slot];
     struct proto_kill frame = {.head = chan_head(PROTO_KILL, sizeof(frame)),
                                .generation = s->generation,
                                .slot = slot,
                                .signal = signal};
 
     /* A worker may be heard before the zygote's word that it is there; the zygote has it since it read FORK. */
-    if (s->state == SLOT_EMPTY || p->state != ZYGOTE_UP)
+    if (s->state == SLOT_EMPTY || g->state != ZYGOTE_UP)
         return;
     s->was_killed = true;
-    if (chan_send_struct(p->control, &frame, sizeof(frame), MSG_DONTWAIT) < 0)
+    if (chan_send_struct(g->control, &frame, sizeof(frame), MSG_DONTWAIT) < 0)
         log_warning("cannot tell the zygote to kill the worker in slot %u, ignoring", slot);
 }
 
-static const struct slot *slot_of_task(const struct pool *p, uint64_t task)
+static const struct slot *slot_of_task(const struct pool *p, const struct generation *g,
+                                       uint64_t task)
 {
     for (unsigned i = 0; i < p->slot_count; i++) {
-        const struct slot *s = &p->slots[i];
+        const struct slot *s = &g->slots[i];
         if (s->page != NULL && atomic_load(&s->page->task) == task)
             return s;
     }
     return NULL;
 }
 
-bool pool_kill_task(struct pool *p, unsigned inflight, uint64_t task, int signal)
+bool pool_kill_task(struct pool *p, unsigned lane, unsigned inflight, uint64_t task, int signal)
 {
+    const struct generation *g = &p->lanes[lane];
     const struct slot *s;
 
     atomic_store(&p->shm->condemned[inflight], task);
-    s = slot_of_task(p, task);
+    s = slot_of_task(p, g, task);
     if (s == NULL) {
         atomic_store(&p->shm->condemned[inflight], 0);
         return false;
     }
-    pool_kill_slot(p, (unsigned)(s - p->slots), signal);
+    pool_kill_slot(p, lane, (unsigned)(s - g->slots), signal);
     return true;
 }
 
-bool pool_is_claimed(const struct pool *p, uint64_t task)
+bool pool_is_claimed(const struct pool *p, unsigned lane, uint64_t task)
 {
-    return slot_of_task(p, task) != NULL;
+    return slot_of_task(p, &p->lanes[lane], task) != NULL;
 }
 
-bool pool_progress(const struct pool *p, uint64_t task, uint64_t *ret_done, uint64_t *ret_total)
+bool pool_progress(const struct pool *p, unsigned lane, uint64_t task, uint64_t *ret_done,
+                   uint64_t *ret_total)
 {
-    const struct slot *s = slot_of_task(p, task);
+    const struct slot *s = slot_of_task(p, &p->lanes[lane], task);
 
     if (s == NULL)
         return false;
@@ -233,33 +237,50 @@ bool pool_progress(const struct pool *p, uint64_t task, uint64_t *ret_done, uint
     return true;
 }
 
-int pool_find_pid(const struct pool *p, int pid)
+static int find_pid(const struct pool *p, const struct generation *g, int pid)
 {
-    for (unsigned i = 0; i < p->slot_count; i++) {
-        if (p->slots[i].state == SLOT_LIVE && p->slots[i].pid == pid)
+    for (unsigned i = 0; g != NULL && i < p->slot_count; i++) {
+        if (g->slots[i].state == SLOT_LIVE && g->slots[i].pid == pid)
             return (int)i;
     }
     return -ESRCH;
 }
 
-unsigned pool_live(const struct pool *p, enum pool_kind kind)
+int pool_kill_pid(struct pool *p, int pid, int signal)
 {
+    const struct generation *serving[] = {p->current, p->old};
+
+    for (size_t i = 0; i < ARRAY_SIZE(serving); i++) {
+        int slot = find_pid(p, serving[i], pid);
+        if (slot < 0)
+            continue;
+        pool_kill_slot(p, serving[i]->lane, (unsigned)slot, signal);
+        return 0;
+    }
+    return -ESRCH;
+}
+
+unsigned pool_live(const struct pool *p, unsigned lane, enum pool_kind kind)
+{
+    const struct generation *g = &p->lanes[lane];
     unsigned n = 0;
 
-    for (unsigned i = 0; i < p->slot_count; i++)
-        n += p->slots[i].kind == kind && p->slots[i].state == SLOT_LIVE;
+    for (unsigned i = 0; g->number != 0 && i < p->slot_count; i++)
+        n += g->slots[i].kind == kind && g->slots[i].state == SLOT_LIVE;
     return n;
 }
 
-size_t pool_workers(const struct pool *p, struct pool_worker *ret, size_t max)
+static size_t list_workers(const struct pool *p, const struct generation *g,
+                           struct pool_worker *ret, size_t max)
 {
     size_t n = 0;
 
-    for (unsigned i = 0; i < p->slot_count && n < max; i++) {
-        const struct slot *s = &p->slots[i];
+    for (unsigned i = 0; g != NULL && i < p->slot_count && n < max; i++) {
+        const struct slot *s = &g->slots[i];
         if (s->state != SLOT_LIVE)
             continue;
         ret[n++] = (struct pool_worker) {
+            .generation = g->number,
             .slot = i,
             .pid = s->pid,
             .kind = s->kind,
@@ -272,4 +293,11 @@ size_t pool_workers(const struct pool *p, struct pool_worker *ret, size_t max)
         };
     }
     return n;
+}
+
+size_t pool_workers(const struct pool *p, struct pool_worker *ret, size_t max)
+{
+    size_t n = list_workers(p, p->current, ret, max);
+
+    return n + list_workers(p, p->old, ret + n, max - n);
 }

@@ -86,7 +86,7 @@ static void planned(struct sched *s, struct run *run, const struct proto_answer 
     struct plan_rules rules = {
         .has_combine = about->has_combine,
         .is_associative = (about->flags & PRONG_ASSOCIATIVE) != 0,
-        .workers = MAX(s->live[POOL_ORDINARY], 1U),
+        .workers = MAX(run->side->live[POOL_ORDINARY], 1U),
         .chunks_wanted = run->chunks_wanted,
     };
     double unit_cost = a->unit_cost > 0 ? a->unit_cost : 1.0;
@@ -105,7 +105,7 @@ static void planned(struct sched *s, struct run *run, const struct proto_answer 
     run->state = RUN_MAPPING;
     predicted = plan_predict_ns(&run->plan, a->units);
     if (predicted > run->left_ns) {
-        s->backlog_ns += predicted - run->left_ns;
+        run->side->backlog_ns += predicted - run->left_ns;
         run->left_ns = predicted;
     }
     answer_go_on(s, run);
@@ -216,7 +216,8 @@ static void emitted(struct sched *s, struct run *run, struct pool_event *event)
 /* A worker answered for something that it was not given, or that makes no sense: it cannot be believed. */
 static void disbelieve(struct sched *s, const struct pool_event *event)
 {
-    struct pool_event kill = {.kind = POOL_MISBEHAVED, .slot = event->slot};
+    struct pool_event kill = {
+        .kind = POOL_MISBEHAVED, .lane = event->lane, .slot = event->slot, .serial = event->serial};
 
     log_warning("a worker sent an answer that nobody asked for; killing it");
     pool_apply(s->pool, &kill);
@@ -268,8 +269,8 @@ static void answered(struct sched *s, struct pool_event *event)
     if (run == NULL)
         return;
     add_to_receipt(run, event);
-    run_spend(s, run, event->answer.run_ns);
-    queue_charge(s->queue, run->class, run->client,
+    run_spend(run, event->answer.run_ns);
+    queue_charge(run->side->queue, run->class, run->client,
                  (int64_t)event->answer.run_ns - (int64_t)ended.predicted_ns);
     if (event->answer.kind == PROTO_ANSWER_FAILED)
         run_fail(s, run, "%s", event->data == NULL ? "" : (const char *)event->data);
@@ -279,19 +280,43 @@ static void answered(struct sched *s, struct pool_event *event)
         result(s, run, &ended, event);
 }
 
-static void label_kernels(struct sched *s)
+/* Names that came later than all that there is room for share one. */
+static const char *label_name(struct sched *s, const char *name)
 {
-    for (unsigned i = 0; i < atomic_load(&s->catalog.count); i++) {
-        const char *name = s->catalog.kernels[i]->about->name;
-        struct kernel_record *record = &s->records[i];
-        char text[PRONG_NAME_MAX + 32];
-        record->label = metrics_label(METRIC_JOB_CPU, name);
-        (void)metrics_label(METRIC_JOB_RUN, name);
-        (void)metrics_label(METRIC_JOB_QUEUE, name);
-        for (int o = 0; o < JOB_OUTCOME_COUNT; o++) {
-            (void)snprintf(text, sizeof(text), "%s|%s", name, job_outcome_names[o]);
-            record->outcome_labels[o] = metrics_label(METRIC_JOBS, text);
-        }
+    if (metrics_find_label(METRIC_JOB_CPU, name) >= 0)
+        return name;
+    if (s->labelled == PROTO_KERNELS_MAX)
+        return "other";
+    s->labelled++;
+    return name;
+}
+static_assert((PROTO_KERNELS_MAX + 1) * JOB_OUTCOME_COUNT <= METRICS_LABELS_MAX, "all have room");
+
+static void label_kernel(struct sched *s, const struct kernel *k)
+{
+    const char *name = label_name(s, k->about->name);
+    struct kernel_record *record = record_of(s, k);
+    char text[PRONG_NAME_MAX + 32];
+
+    *record =
+        (struct kernel_record) {.serial = k->serial, .label = metrics_label(METRIC_JOB_CPU, name)};
+    (void)metrics_label(METRIC_JOB_RUN, name);
+    (void)metrics_label(METRIC_JOB_QUEUE, name);
+    for (int o = 0; o < JOB_OUTCOME_COUNT; o++) {
+        (void)snprintf(text, sizeof(text), "%s|%s", name, job_outcome_names[o]);
+        record->outcome_labels[o] = metrics_label(METRIC_JOBS, text);
+    }
+}
+
+void answer_label_kernels(struct sched *s)
+{
+    const struct kernel *served[PROTO_KERNELS_MAX];
+    unsigned count = catalog_list(&s->catalog, served);
+
+    for (unsigned i = 0; i < count; i++) {
+        if (record_of(s, served[i])->serial != served[i]->serial)
+            label_kernel(s, served[i]);
+        (void)kernel_drop(served[i]);
     }
 }
 
@@ -316,10 +341,15 @@ void answer_event(struct sched *s, struct pool_event *event)
         return;
     case POOL_READY:
         metrics_add(METRIC_ZYGOTE_STARTS, 0, 1);
-        label_kernels(s);
+        if (event->lane == s->current->lane) {
+            answer_label_kernels(s);
+            reload_restarted(s);
+        }
         return;
     case POOL_DOWN:
-        death_of_zygote(s);
+        death_of_zygote(s, &s->sides[event->lane]);
+        if (&s->sides[event->lane] == reload_old_side(s))
+            reload_old_down(s);
         return;
     case POOL_SANDBOXED:
     case POOL_MISBEHAVED:

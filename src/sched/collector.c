@@ -40,12 +40,13 @@ bool run_progress(struct sched *s, const struct run *run, uint64_t *ret_done, ui
 
     if (!run->has_plan) {
         t = TAILQ_FIRST(&run->tasks);
-        return t != NULL && pool_progress(s->pool, t->id, ret_done, ret_total) && *ret_total > 0;
+        return t != NULL && pool_progress(s->pool, t->side->lane, t->id, ret_done, ret_total) &&
+               *ret_total > 0;
     }
     *ret_done = run->plan.units_done;
     *ret_total = run->plan.units;
     TAILQ_FOREACH (t, &run->tasks, link) {
-        if (t->op == PROTO_OP_MAP && pool_progress(s->pool, t->id, &done, &total))
+        if (t->op == PROTO_OP_MAP && pool_progress(s->pool, t->side->lane, t->id, &done, &total))
             *ret_done += MIN(done, t->hi - t->lo);
     }
     return true;
@@ -83,7 +84,7 @@ static uint64_t next_wake(struct sched *s, uint64_t now_ns)
         wake = MIN(wake, timer->key);
     if (deadline != NULL)
         wake = MIN(wake, deadline->key);
-    if (s->run_count > 0 || s->inflight > 0)
+    if (s->run_count > 0 || s->inflight > 0 || reload_old_side(s) != NULL)
         s->linger_ns = now_ns + SCHED_LINGER_MS * CLOCK_NS_PER_MS;
     if (now_ns < s->linger_ns)
         wake = MIN(wake, MAX(s->tick_ns, now_ns));
@@ -100,13 +101,16 @@ static void gone(struct sched *s, uint64_t tag)
     run_leave(s, job, JOB_CANCELLED);
 }
 
-static void count_workers(struct sched *s)
+void collector_count_workers(struct sched *s)
 {
     bool was_ready = s->is_ready;
 
-    for (int kind = 0; kind < POOL_KIND_COUNT; kind++)
-        s->live[kind] = pool_live(s->pool, (enum pool_kind)kind);
-    s->is_ready = s->is_ready || s->live[POOL_ORDINARY] == s->config.pool.workers[POOL_ORDINARY];
+    for (unsigned lane = 0; lane < POOL_LANES; lane++) {
+        for (int kind = 0; kind < POOL_KIND_COUNT; kind++)
+            s->sides[lane].live[kind] = pool_live(s->pool, lane, (enum pool_kind)kind);
+    }
+    s->is_ready =
+        s->is_ready || s->current->live[POOL_ORDINARY] == s->config.pool.workers[POOL_ORDINARY];
     if ((s->is_ready && !was_ready) || *pool_refusal(s->pool) != '\0')
         (void)pthread_cond_broadcast(&s->changed);
 }
@@ -122,7 +126,7 @@ static void settle(struct sched *s)
         workers_changed = workers_changed || event->kind != POOL_ANSWERED;
     }
     if (workers_changed)
-        count_workers(s);
+        collector_count_workers(s);
 }
 
 /* One turn of the loop under the lock; what is to be sent and told afterwards is returned. */
@@ -141,8 +145,9 @@ static void turn(struct sched *s, const struct epoll_event *events, int count,
     }
     if (pool_wake_ns(s->pool) <= now_ns) {
         pool_tick(s->pool, now_ns);
-        count_workers(s);
+        collector_count_workers(s);
     }
+    reload_turn(s, now_ns);
     fire_timers(s, now_ns);
     tick(s, now_ns);
     dispatch_all(s, ret_outbox);
@@ -216,6 +221,7 @@ void *collector_run(void *arg)
         turn(s, events, MAX(n, 0), &s->outbox, &news, &ended);
         dispatch_flush(s, &s->outbox);
         tell_all(&news, &ended);
+        reload_tell(s);
         pool_batch_clear(&s->batch);
     }
     return NULL;

@@ -79,9 +79,9 @@ void death_of_task(struct sched *s, struct task *t, int status, bool counts)
     struct task ended = *t;
     struct run *run = t->run;
 
-    task_end(s, t);
     if (counts)
         remember(s, run, ended.kernel);
+    task_end(s, t);
     if (run == NULL)
         return;
     if (may_retry(s, run, &ended)) {
@@ -113,14 +113,15 @@ bool death_by_oom(struct sched *s)
 }
 
 /* What was sent to a kind of worker and is neither in the intake nor in any page may have died with one. */
-static void audit(struct sched *s, enum pool_kind kind, int status)
+static void audit(struct sched *s, struct side *side, enum pool_kind kind, int status)
 {
-    if (s->out[kind] == 0)
+    if (side->out[kind] == 0)
         return;
-    task_audit(s, kind);
+    task_audit(s, side, kind);
     for (unsigned i = 0; i < PROTO_INFLIGHT_MAX; i++) {
         struct task *t = &s->tasks[i];
-        if (t->id != 0 && t->kind == kind && !t->was_audited && !pool_is_claimed(s->pool, t->id))
+        if (t->id != 0 && t->side == side && t->kind == kind && !t->was_audited &&
+            !pool_is_claimed(s->pool, side->lane, t->id))
             task_lost(s, t, status);
     }
 }
@@ -183,7 +184,7 @@ void death_of_worker(struct sched *s, const struct pool_event *event, enum pool_
     /* It may also have had tasks that its page does not name: taken from the intake and not said so yet, or
      * answered after it had lost our trust. */
     if (!retired || event->misbehaved)
-        audit(s, kind, status);
+        audit(s, &s->sides[event->lane], kind, status);
 }
 
 /* The worker lives on; but for the task it is as if it had died itself. */
@@ -206,10 +207,10 @@ void death_of_program(struct sched *s, struct task *t, const struct pool_event *
     death_of_task(s, t, status, true);
 }
 
-void death_of_zygote(struct sched *s)
+void death_of_zygote(struct sched *s, const struct side *side)
 {
     for (unsigned i = 0; i < PROTO_INFLIGHT_MAX; i++) {
-        if (s->tasks[i].id != 0)
+        if (s->tasks[i].id != 0 && s->tasks[i].side == side)
             death_of_task(s, &s->tasks[i], SIGKILL, false);
     }
 }

@@ -9,12 +9,12 @@ enum {
     PREFETCH_NS_MAX = 5 * 1000 * 1000, /* … or a chunk this short, while nobody else waits */
 };
 
-static bool has_map_to_send(const struct sched *s, const struct run *run)
+static bool has_map_to_send(const struct run *run)
 {
-    return run->plan.gaps.count > 0 && run->out < 2 * MAX(s->live[POOL_ORDINARY], 1U);
+    return run->plan.gaps.count > 0 && run->out < 2 * MAX(run->side->live[POOL_ORDINARY], 1U);
 }
 
-static bool has_something_to_send(const struct sched *s, const struct run *run)
+static bool has_something_to_send(const struct run *run)
 {
     switch (run->state) {
     case RUN_NEW:
@@ -22,7 +22,7 @@ static bool has_something_to_send(const struct sched *s, const struct run *run)
     case RUN_STARTING:
         return false;
     case RUN_MAPPING:
-        return run->combine_count > 0 || has_map_to_send(s, run);
+        return run->combine_count > 0 || has_map_to_send(run);
     case RUN_FINISHING:
         return run->out == 0;
     }
@@ -39,7 +39,8 @@ static uint64_t predict(struct sched *s, const struct run *run)
     if (run->state == RUN_FINISHING || run->combine_count > 0)
         return CLOCK_NS_PER_MS;
     units = run->plan.units - run->plan.units_out - run->plan.units_done;
-    ns = plan_predict_ns(&run->plan, units / (2 * (uint64_t)MAX(s->live[POOL_ORDINARY], 1U)));
+    ns = plan_predict_ns(&run->plan,
+                         units / (2 * (uint64_t)MAX(run->side->live[POOL_ORDINARY], 1U)));
     return ns == 0 ? COST_UNKNOWN_NS : MIN(ns, (uint64_t)PLAN_CHUNK_NS);
 }
 
@@ -57,9 +58,9 @@ static bool may_go_express(struct sched *s, const struct run *run)
 
 void dispatch_queue(struct sched *s, struct run *run)
 {
-    if (run->is_queued || !has_something_to_send(s, run))
+    if (run->is_queued || !has_something_to_send(run))
         return;
-    if (queue_push(s->queue, &run->entry, run->class, run->client, predict(s, run),
+    if (queue_push(run->side->queue, &run->entry, run->class, run->client, predict(s, run),
                    may_go_express(s, run)) < 0) {
         run_fail(s, run, "The server has no memory left to queue this.");
         return;
@@ -74,7 +75,7 @@ static void order_start(struct sched *s, struct run *run, struct pool_task *orde
     const struct cost *cost = &record_of(s, run->kernel)->cost;
 
     order->op = PROTO_OP_START;
-    order->split_ns = s->out[POOL_ORDINARY] < s->live[POOL_ORDINARY]
+    order->split_ns = run->side->out[POOL_ORDINARY] < run->side->live[POOL_ORDINARY]
                           ? SCHED_SPLIT_IDLE_US * CLOCK_NS_PER_US
                           : SCHED_SPLIT_BUSY_US * CLOCK_NS_PER_US;
     if (run->chunks_wanted == 0)
@@ -125,7 +126,8 @@ static int make_order(struct sched *s, struct run *run, struct task *t, struct p
     *order = (struct pool_task) {
         .task = t->id,
         .inflight = (unsigned)(t->id & 0xff),
-        .kernel = atomic_load(&run->kernel->index),
+        .lane = run->side->lane,
+        .kernel = pool_kernel_index(s->pool, run->side->lane, run->kernel),
         .deadline_ns = run->deadline_ns,
         .wants_parts = run->wants_parts,
         .input_kind = run->input_kind,
@@ -135,6 +137,8 @@ static int make_order(struct sched *s, struct run *run, struct task *t, struct p
         .params = {.data = run->shared.params, .bytes = run->params_bytes},
         .input_slab = run->slab,
     };
+    if (order->kernel < 0)
+        return order->kernel;
     if (run->state == RUN_NEW) {
         order_start(s, run, order);
         return 0;
@@ -151,7 +155,7 @@ static int make_order(struct sched *s, struct run *run, struct task *t, struct p
 /* The task could not be sent: the run is as if it had never tried. */
 static void take_back(struct sched *s, struct run *run, struct task *t, enum proto_op op)
 {
-    queue_charge(s->queue, run->class, run->client, -(int64_t)t->predicted_ns);
+    queue_charge(run->side->queue, run->class, run->client, -(int64_t)t->predicted_ns);
     if (op == PROTO_OP_MAP && plan_give_back(&run->plan, t->lo, t->hi) < 0) {
         task_end(s, t);
         run_fail(s, run, "The server has no memory left to go on with this.");
@@ -202,6 +206,10 @@ static int send_one(struct sched *s, struct run *run, enum pool_kind kind,
         return 0;
     }
     take_back(s, run, t, order.op);
+    if (rc == -ENOENT) {
+        run_fail(s, run, "The workers do not have this kernel any more.");
+        return 0;
+    }
     if (rc == -ENOMEM || rc == -E2BIG)
         run_fail(s, run, "The server has no memory left for the parts of this request.");
     else
@@ -212,45 +220,47 @@ static int send_one(struct sched *s, struct run *run, enum pool_kind kind,
 /* Whether a task predicted to take this long may go out now: to a free worker, or, when it is short, into
  * the intake behind others that are short. Order, priority and cancel stay ours only as long as little
  * waits there. */
-static bool takes(const struct sched *s, enum pool_kind kind, uint64_t predicted_ns)
+static bool takes(const struct sched *s, const struct side *side, enum pool_kind kind,
+                  uint64_t predicted_ns)
 {
-    unsigned live = s->live[kind];
+    unsigned live = side->live[kind];
 
     if (live == 0 || s->inflight == PROTO_INFLIGHT_MAX)
         return false;
-    if (s->out[kind] < live)
+    if (side->out[kind] < live)
         return true;
-    return predicted_ns <= OVERLAP_NS_MAX && s->out[kind] < live * SCHED_INTAKE_TASKS_MAX &&
-           s->out_ns[kind] + predicted_ns <= live * SCHED_INTAKE_US * CLOCK_NS_PER_US;
+    return predicted_ns <= OVERLAP_NS_MAX && side->out[kind] < live * SCHED_INTAKE_TASKS_MAX &&
+           side->out_ns[kind] + predicted_ns <= live * SCHED_INTAKE_US * CLOCK_NS_PER_US;
 }
 
 /* A worker that ends a short chunk finds the next one in the intake, and need not wait for us. */
-static bool may_prefetch(const struct sched *s, enum pool_kind kind,
+static bool may_prefetch(const struct sched *s, const struct side *side, enum pool_kind kind,
                          const struct queue_entry *entry)
 {
     const struct run *run = CONTAINER_OF(entry, const struct run, entry);
 
-    return kind == POOL_ORDINARY && run->state == RUN_MAPPING && s->live[kind] > 0 &&
-           entry->cost_ns <= PREFETCH_NS_MAX && s->out[kind] < 2 * s->live[kind] &&
-           queue_length_all(s->queue) == 1 && s->inflight < PROTO_INFLIGHT_MAX;
+    return kind == POOL_ORDINARY && run->state == RUN_MAPPING && side->live[kind] > 0 &&
+           entry->cost_ns <= PREFETCH_NS_MAX && side->out[kind] < 2 * side->live[kind] &&
+           queue_length_all(side->queue) == 1 && s->inflight < PROTO_INFLIGHT_MAX;
 }
 
-static bool send_next(struct sched *s, enum pool_kind kind, enum queue_want want,
+static bool send_next(struct sched *s, struct side *side, enum pool_kind kind, enum queue_want want,
                       struct pool_outbox *outbox)
 {
-    const struct queue_entry *next = queue_peek(s->queue, want);
+    const struct queue_entry *next = queue_peek(side->queue, want);
     struct run *run;
 
-    if (next == NULL || (!takes(s, kind, next->cost_ns) && !may_prefetch(s, kind, next)))
+    if (next == NULL ||
+        (!takes(s, side, kind, next->cost_ns) && !may_prefetch(s, side, kind, next)))
         return false;
-    run = CONTAINER_OF(queue_pop(s->queue, want), struct run, entry);
+    run = CONTAINER_OF(queue_pop(side->queue, want), struct run, entry);
     run->is_queued = false;
     return send_one(s, run, kind, outbox) == 0;
 }
 
-static bool next_is_known_short(struct sched *s)
+static bool next_is_known_short(struct sched *s, const struct side *side)
 {
-    const struct queue_entry *next = queue_peek(s->queue, QUEUE_SHORT);
+    const struct queue_entry *next = queue_peek(side->queue, QUEUE_SHORT);
 
     return next != NULL &&
            cost_is_short(&record_of(s, CONTAINER_OF(next, struct run, entry)->kernel)->cost);
@@ -258,7 +268,7 @@ static bool next_is_known_short(struct sched *s)
 
 /* ---- the last chunks ---- */
 
-static struct task *longest_rest(struct sched *s, unsigned idle)
+static struct task *longest_rest(struct sched *s, const struct side *side, unsigned idle)
 {
     struct task *found = NULL;
     uint64_t most = 0;
@@ -266,8 +276,8 @@ static struct task *longest_rest(struct sched *s, unsigned idle)
     for (unsigned i = 0; i < PROTO_INFLIGHT_MAX; i++) {
         struct task *t = &s->tasks[i];
         uint64_t done = 0, total = 0;
-        if (t->id == 0 || t->run == NULL || t->op != PROTO_OP_MAP || t->asked_to_yield ||
-            !pool_progress(s->pool, t->id, &done, &total))
+        if (t->id == 0 || t->run == NULL || t->side != side || t->op != PROTO_OP_MAP ||
+            t->asked_to_yield || !pool_progress(s->pool, side->lane, t->id, &done, &total))
             continue;
         done = MIN(done, t->hi - t->lo);
         if (t->hi - t->lo - done > most &&
@@ -279,15 +289,15 @@ static struct task *longest_rest(struct sched *s, unsigned idle)
     return found;
 }
 
-static void ask_stragglers(struct sched *s)
+static void ask_stragglers(struct sched *s, const struct side *side)
 {
     unsigned idle;
     struct task *t;
 
-    if (s->out[POOL_ORDINARY] >= s->live[POOL_ORDINARY] || s->out[POOL_ORDINARY] == 0)
+    if (side->out[POOL_ORDINARY] >= side->live[POOL_ORDINARY] || side->out[POOL_ORDINARY] == 0)
         return;
-    idle = s->live[POOL_ORDINARY] - s->out[POOL_ORDINARY];
-    for (unsigned asked = 0; asked < idle && (t = longest_rest(s, idle)) != NULL; asked++) {
+    idle = side->live[POOL_ORDINARY] - side->out[POOL_ORDINARY];
+    for (unsigned asked = 0; asked < idle && (t = longest_rest(s, side, idle)) != NULL; asked++) {
         t->asked_to_yield = true;
         pool_ask_to_yield(s->pool, (unsigned)(t->id & 0xff), t->id);
     }
@@ -307,19 +317,28 @@ void dispatch_shorten(struct sched *s, uint64_t now_ns)
     }
 }
 
-void dispatch_all(struct sched *s, struct pool_outbox *outbox)
+static void dispatch_side(struct sched *s, struct side *side, struct pool_outbox *outbox)
 {
-    CHECK(lock_is_held(&s->lock));
-    outbox->count = outbox->bytes = 0;
     /* Short tasks go to the express worker first even when others are free: one worker that is kept busy
      * sleeps and wakes less often than three. */
-    while (next_is_known_short(s) && send_next(s, POOL_EXPRESS, QUEUE_SHORT, outbox))
+    while (next_is_known_short(s, side) && send_next(s, side, POOL_EXPRESS, QUEUE_SHORT, outbox))
         ;
-    while (send_next(s, POOL_ORDINARY, QUEUE_ANY, outbox))
+    while (send_next(s, side, POOL_ORDINARY, QUEUE_ANY, outbox))
         ;
-    while (send_next(s, POOL_EXPRESS, QUEUE_SHORT, outbox))
+    while (send_next(s, side, POOL_EXPRESS, QUEUE_SHORT, outbox))
         ;
-    ask_stragglers(s);
+    ask_stragglers(s, side);
+}
+
+void dispatch_all(struct sched *s, struct pool_outbox *outbox)
+{
+    struct side *old = reload_old_side(s);
+
+    CHECK(lock_is_held(&s->lock));
+    outbox->count = outbox->bytes = 0;
+    dispatch_side(s, s->current, outbox);
+    if (old != NULL)
+        dispatch_side(s, old, outbox);
 }
 
 /* What was counted as sent and could not be goes back to the queue, unless its run has ended meanwhile. */

@@ -30,11 +30,24 @@
 
 enum { CRASHES_KEPT = 64 };
 
+/* What goes with one zygote's workers: a lane of the pool. */
+struct side {
+    unsigned lane;
+    struct queue *queue;
+    unsigned out[POOL_KIND_COUNT];
+    uint64_t out_ns[POOL_KIND_COUNT]; /* predicted, of what is out */
+    unsigned live[POOL_KIND_COUNT];
+    size_t run_count;
+    uint64_t backlog_ns;
+};
+
 struct task {
     TAILQ_ENTRY(task) link; /* of its run */
     uint64_t id;            /* 0: the place is free */
     struct run *run;        /* NULL: an orphan */
+    struct side *side;
     const struct kernel *kernel;
+    const struct kernel *held; /* the same, of an orphan */
     enum pool_kind kind;
     enum proto_op op;
     uint64_t lo, hi;
@@ -76,7 +89,8 @@ struct run {
     TAILQ_ENTRY(run) link;    /* all runs */
     struct job_list jobs;     /* those who have not left; in the order of joining */
     size_t job_count;
-    const struct kernel *kernel;
+    const struct kernel *kernel; /* which each of the jobs holds */
+    struct side *side; /* the same from its first task on */
     /* What was asked; the bytes are in `shared` or the slab, of which one hold is the run's until it ends. */
     enum queue_class class;
     uint64_t client;      /* who pays for it: that of the first job */
@@ -116,11 +130,21 @@ static_assert(offsetof(struct run, shared) == 0, "freed through it");
 TAILQ_HEAD(run_list, run);
 
 struct kernel_record {
+    uint64_t serial; /* of the kernel that has this place */
     struct cost cost;
     struct retry_brake brake;
     bool has_tried;                        /* the express worker, before anything was known */
     int label;                             /* of METRIC_JOB_* */
     int outcome_labels[JOB_OUTCOME_COUNT]; /* of METRIC_JOBS */
+};
+
+/* Loading the kernels anew. */
+struct reload {
+    struct sched_reload *asked; /* who waits for it; NULL: nobody */
+    struct sched_reload *told;  /* the collector's: decided, and not told yet */
+    bool is_wanted, is_under_way;
+    uint64_t since_ns;    /* when that began */
+    uint64_t old_busy_ns; /* when the old side had something to do last */
 };
 
 struct sched {
@@ -129,7 +153,9 @@ struct sched {
     struct lock lock;
     pthread_cond_t changed; /* ready, or a run ended while draining */
     struct pool *pool;
-    struct queue *queue;
+    struct side sides[POOL_LANES];
+    struct side *current; /* for what is new */
+    struct reload reload;
     struct heap timers;    /* of tasks */
     struct heap deadlines; /* of jobs */
     struct run_list runs;
@@ -137,14 +163,11 @@ struct sched {
     struct job_list unwatched;
     struct task tasks[PROTO_INFLIGHT_MAX];
     size_t inflight;
-    unsigned out[POOL_KIND_COUNT];
-    uint64_t out_ns[POOL_KIND_COUNT]; /* predicted, of what is out */
-    unsigned live[POOL_KIND_COUNT];
     size_t run_count, running;
     size_t waiting[QUEUE_CLASS_COUNT]; /* runs that have no task out */
-    uint64_t backlog_ns;
-    uint64_t done_ns, gap_ns; /* the last end of a run; mean time between two */
-    struct kernel_record records[PROTO_KERNELS_MAX];
+    uint64_t done_ns, gap_ns;          /* the last end of a run; mean time between two */
+    struct kernel_record records[CATALOG_EDITIONS_MAX]; /* by place */
+    unsigned labelled; /* kernels with a label of their own in the metrics */
     struct retry_poison poison;
     _Atomic bool has_poison; /* read without the lock */
     struct hash_key hash_key;
@@ -192,16 +215,19 @@ void task_timer(struct sched *s, struct task *t, uint64_t now_ns);
 void task_lost(struct sched *s, struct task *t, int status); /* maybe: see if anybody claims it */
 
 void task_free_express(struct sched *s, uint64_t now_ns); /* of what turned out to be long */
-void task_audit(struct sched *s, enum pool_kind kind);    /* sets was_audited of what waits there */
+void task_audit(struct sched *s, struct side *side,
+                enum pool_kind kind); /* sets was_audited of what waits there */
 
 /* answer.c: what workers say. */
 void answer_event(struct sched *s, struct pool_event *event);
 void answer_go_on(struct sched *s, struct run *run); /* combine, finish or end, or the next chunk */
+void answer_label_kernels(
+    struct sched *s); /* of what is in force: their records and names in the metrics */
 
 /* deaths.c: of workers and of the zygote. */
 void death_of_worker(struct sched *s, const struct pool_event *event, enum pool_kind kind);
 void death_of_program(struct sched *s, struct task *t, const struct pool_event *event);
-void death_of_zygote(struct sched *s);
+void death_of_zygote(struct sched *s, const struct side *side);
 void death_of_task(struct sched *s, struct task *t, int status, bool counts);
 void death_retry(struct sched *s, struct run *run,
                  const struct task *t); /* what it did is done again */
@@ -213,13 +239,16 @@ bool partial_go_on(struct sched *s, struct run *run, const struct task *t);
 int partial_note(struct run *run); /* what is missing, in the receipt and as text; -ENOMEM */
 
 /* run.c: the life of a run. */
-struct run *run_new(struct sched *s, struct job *job); /* what was asked moves into it */
+struct run *run_new(struct sched *s, struct job *job,
+                    struct side *side); /* what was asked moves into it */
 int run_add(struct sched *s, struct run *run, struct job *job);
+void run_move(struct run *run,
+              struct side *to); /* what it is counted in; not its place in the queue */
 void run_end(struct sched *s, struct run *run, enum job_outcome outcome); /* for all its jobs */
 void run_leave(struct sched *s, struct job *job,
                enum job_outcome outcome); /* the last one ends it */
 size_t runs_waiting(const struct sched *s);
-void run_spend(struct sched *s, struct run *run, uint64_t ns); /* off the backlog */
+void run_spend(struct run *run, uint64_t ns); /* off the backlog */
 void run_fail(struct sched *s, struct run *run, const char *format, ...) PRINTF_LIKE(3, 4);
 void run_say(struct run *run, const char *sentence); /* why it may fail; NULL: forget that */
 uint64_t run_fingerprint(struct sched *s, const struct job *job);       /* before it is accepted */
@@ -234,7 +263,17 @@ struct run *merge_find(struct sched *s, const struct job *job);
 void merge_open(struct sched *s, struct run *run);
 void merge_close(struct sched *s, struct run *run);
 
+/* reload.c: one set of kernels after the other. */
+void reload_turn(struct sched *s, uint64_t now_ns);
+void reload_tell(struct sched *s); /* the collector, without the lock */
+void reload_old_down(struct sched *s);
+/* The current zygote is there again, with what it found. */
+void reload_restarted(struct sched *s);
+struct side *reload_old_side(struct sched *s);                            /* or NULL */
+struct side *reload_choose_side(struct sched *s, const struct kernel *k); /* or NULL */
+
 /* collector.c */
+void collector_count_workers(struct sched *s);
 /* How far a run is: what has been answered, and what the pages of its workers say. False when nobody knows. */
 bool run_progress(struct sched *s, const struct run *run, uint64_t *ret_done, uint64_t *ret_total);
 void *collector_run(void *arg);

@@ -49,7 +49,7 @@ int run_add(struct sched *s, struct run *run, struct job *job)
     return 0;
 }
 
-struct run *run_new(struct sched *s, struct job *job)
+struct run *run_new(struct sched *s, struct job *job, struct side *side)
 {
     struct run *run = malloc(sizeof(*run));
 
@@ -58,6 +58,7 @@ struct run *run_new(struct sched *s, struct job *job)
     memset(run, 0, offsetof(struct run, media_type));
     run->media_type[0] = '\0';
     TAILQ_INIT(&run->jobs);
+    run->side = side;
     TAILQ_INIT(&run->tasks);
     if (run_add(s, run, job) < 0) {
         free(run);
@@ -65,12 +66,22 @@ struct run *run_new(struct sched *s, struct job *job)
     }
     take_asked(run, job);
     run->left_ns = cost_job_ns(&record_of(s, run->kernel)->cost);
-    s->backlog_ns += run->left_ns;
+    side->backlog_ns += run->left_ns;
+    side->run_count++;
     TAILQ_INSERT_TAIL(&s->runs, run, link);
     s->run_count++;
     s->waiting[run->class]++;
     merge_open(s, run);
     return run;
+}
+
+void run_move(struct run *run, struct side *to)
+{
+    run->side->backlog_ns -= run->left_ns;
+    run->side->run_count--;
+    run->side = to;
+    to->backlog_ns += run->left_ns;
+    to->run_count++;
 }
 
 size_t runs_waiting(const struct sched *s)
@@ -82,13 +93,13 @@ size_t runs_waiting(const struct sched *s)
     return n;
 }
 
-void run_spend(struct sched *s, struct run *run, uint64_t ns)
+void run_spend(struct run *run, uint64_t ns)
 {
     uint64_t spent = MIN(ns, run->left_ns);
 
     run->busy_ns += ns;
     run->left_ns -= spent;
-    s->backlog_ns -= spent;
+    run->side->backlog_ns -= spent;
 }
 
 void run_news(struct sched *s, struct job *job, struct news news)
@@ -125,8 +136,9 @@ static void leave_lists(struct sched *s, struct run *run)
     run->has_ended = true;
     merge_close(s, run);
     if (run->is_queued)
-        queue_remove(s->queue, &run->entry);
-    s->backlog_ns -= run->left_ns;
+        queue_remove(run->side->queue, &run->entry);
+    run->side->backlog_ns -= run->left_ns;
+    run->side->run_count--;
 }
 
 /* ---- the end of a job ---- */

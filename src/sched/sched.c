@@ -45,8 +45,11 @@ static void init(struct sched *s, const struct sched_config *config)
     STAILQ_INIT(&s->ended);
     s->hash_key = hash_key_new();
     s->done_ns = clock_now_ns();
-    s->queue = queue_new();
-    CHECK(s->queue != NULL);
+    for (unsigned lane = 0; lane < POOL_LANES; lane++) {
+        s->sides[lane] = (struct side) {.lane = lane, .queue = queue_new()};
+        CHECK(s->sides[lane].queue != NULL);
+    }
+    s->current = &s->sides[0];
 }
 
 static void label_metrics(struct sched *s)
@@ -58,6 +61,7 @@ static void label_metrics(struct sched *s)
     for (int c = 0; c < QUEUE_CLASS_COUNT; c++)
         CHECK(metrics_label(METRIC_QUEUE_DEPTH, queue_class_names[c]) == c);
     CHECK(metrics_label(METRIC_WORKERS, "busy") == 0 && metrics_label(METRIC_WORKERS, "idle") == 1);
+    CHECK(metrics_label(METRIC_RELOADS, "ok") == 0 && metrics_label(METRIC_RELOADS, "failed") == 1);
     metrics_set(METRIC_QUEUE_CAPACITY, 0, (int64_t)s->config.queue_max);
 }
 
@@ -99,7 +103,8 @@ struct sched *sched_free(struct sched *s)
     watch_release(&s->watch);
     heap_release(&s->timers);
     heap_release(&s->deadlines);
-    s->queue = queue_free(s->queue);
+    for (unsigned lane = 0; lane < POOL_LANES; lane++)
+        s->sides[lane].queue = queue_free(s->sides[lane].queue);
     catalog_release(&s->catalog);
     check_close_fd(&s->epoll_fd);
     check_close_fd(&s->wake_fd);
@@ -144,8 +149,10 @@ int sched_wait_ready(struct sched *s, uint64_t deadline_ns, struct err *err)
 
 void sched_drain(struct sched *s)
 {
-    LOCKED(&s->lock);
+    lock_take(&s->lock);
     s->is_draining = true;
+    lock_drop(&s->lock);
+    sched_wake(s); /* who waits for a reload is let go */
 }
 
 size_t sched_wait_idle(struct sched *s, uint64_t deadline_ns)
@@ -202,16 +209,16 @@ static uint64_t drain_ns(const struct sched *s)
     return s->gap_ns * MAX(runs_waiting(s), (size_t)1);
 }
 
-static uint64_t wait_ns(const struct sched *s)
+static uint64_t wait_ns(const struct side *side)
 {
-    unsigned workers = MAX(s->live[POOL_ORDINARY], 1U);
+    unsigned workers = MAX(side->live[POOL_ORDINARY], 1U);
 
-    if (s->out[POOL_ORDINARY] < workers)
+    if (side->out[POOL_ORDINARY] < workers)
         return 0;
-    return s->backlog_ns / workers;
+    return side->backlog_ns / workers;
 }
 
-static int check_kernel(struct sched *s, struct job *job, uint64_t now_ns)
+static int check_kernel(struct sched *s, struct job *job, const struct side *side, uint64_t now_ns)
 {
     const struct kernel *k = job->kernel;
     uint64_t left_ns;
@@ -220,34 +227,34 @@ static int check_kernel(struct sched *s, struct job *job, uint64_t now_ns)
         job->text = k->about->broken;
         return refuse(job, JOB_REFUSAL_BROKEN, 0);
     }
-    if (!pool_is_up(s->pool))
-        return 0; /* the next zygote is a moment away: wait in the queue */
-    if (atomic_load(&k->index) < 0) {
-        job->text = "The workers could not load it again.";
-        return refuse(job, JOB_REFUSAL_BROKEN, 0);
+    if (side == NULL) {
+        job->text = "It was replaced while this request came in. Send it again.";
+        return refuse(job, JOB_REFUSAL_BROKEN, 1);
     }
+    if (!pool_is_up(s->pool, side->lane))
+        return 0; /* the next zygote is a moment away: wait in the queue */
     if (!retry_brake_allows(&record_of(s, k)->brake, now_ns, &left_ns))
         return refuse(job, JOB_REFUSAL_BRAKE, to_seconds(left_ns));
     return 0;
 }
 
 /* Whether the express worker would run it soon, whatever waits for the others. */
-static bool goes_express(struct sched *s, const struct kernel *k)
+static bool goes_express(struct sched *s, const struct side *side, const struct kernel *k)
 {
     const struct cost *cost = &record_of(s, k)->cost;
 
     return cost_is_short(cost) && cost_job_ns(cost) <= COST_EXPRESS_NS_MAX &&
            (k->about->flags & PRONG_IDEMPOTENT) != 0 &&
-           s->out[POOL_EXPRESS] < s->live[POOL_EXPRESS] * SCHED_INTAKE_TASKS_MAX;
+           side->out[POOL_EXPRESS] < side->live[POOL_EXPRESS] * SCHED_INTAKE_TASKS_MAX;
 }
 
-static int check_room(struct sched *s, struct job *job, uint64_t now_ns)
+static int check_room(struct sched *s, struct job *job, const struct side *side, uint64_t now_ns)
 {
     uint64_t wait;
 
-    if (goes_express(s, job->kernel))
+    if (goes_express(s, side, job->kernel))
         return 0;
-    wait = wait_ns(s);
+    wait = wait_ns(side);
     if (runs_waiting(s) >= s->config.queue_max)
         return refuse(job, JOB_REFUSAL_QUEUE_FULL, to_seconds(drain_ns(s)));
     if (wait > 0 && now_ns + wait > job->deadline_ns)
@@ -255,7 +262,7 @@ static int check_room(struct sched *s, struct job *job, uint64_t now_ns)
     return 0;
 }
 
-static int admit(struct sched *s, struct job *job, uint64_t fingerprint)
+static int admit(struct sched *s, struct job *job, const struct side *side, uint64_t fingerprint)
 {
     uint64_t now_ns = clock_now_ns();
     uint64_t left_ns;
@@ -263,7 +270,7 @@ static int admit(struct sched *s, struct job *job, uint64_t fingerprint)
 
     if (s->is_draining)
         return refuse(job, JOB_REFUSAL_DRAINING, 1);
-    rc = check_kernel(s, job, now_ns);
+    rc = check_kernel(s, job, side, now_ns);
     if (rc < 0)
         return rc;
     if (fingerprint != 0 && !job->counts_deaths &&
@@ -308,17 +315,18 @@ static bool join(struct sched *s, struct job *job, struct spare *ret_spare)
 static int accept_job(struct sched *s, struct job *job, uint64_t fingerprint,
                       struct pool_outbox *outbox, struct spare *ret_spare)
 {
+    struct side *side = reload_choose_side(s, job->kernel);
     struct run *run;
-    int rc = admit(s, job, fingerprint);
+    int rc = admit(s, job, side, fingerprint);
 
     if (rc < 0)
         return rc;
     if (join(s, job, ret_spare))
         return 0;
-    rc = check_room(s, job, clock_now_ns());
+    rc = check_room(s, job, side, clock_now_ns());
     if (rc < 0)
         return rc;
-    run = run_new(s, job);
+    run = run_new(s, job, side);
     if (run == NULL)
         return refuse(job, JOB_REFUSAL_NO_MEMORY, 1);
     run->fingerprint = fingerprint;
@@ -400,12 +408,6 @@ int sched_progress(struct sched *s, const char *id, uint64_t *ret_done, uint64_t
 
 int sched_kill_worker(struct sched *s, int pid)
 {
-    int slot;
-
     LOCKED(&s->lock);
-    slot = pool_find_pid(s->pool, pid);
-    if (slot < 0)
-        return -ESRCH;
-    pool_kill_slot(s->pool, (unsigned)slot, SIGKILL);
-    return 0;
+    return pool_kill_pid(s->pool, pid, SIGKILL);
 }

@@ -29,6 +29,9 @@ enum {
         50, /* what the express worker runs for longer is moved to the ordinary ones */
     SCHED_INTAKE_US = 300,       /* how much work may wait inside an intake, per worker */
     SCHED_INTAKE_TASKS_MAX = 64, /* … and how many tasks, per worker */
+    SCHED_OLD_S =
+        30, /* how long workers of before stay for requests that are on their way to them */
+    SCHED_WORKERS_MAX = 2 * PROTO_WORKERS_MAX, /* with those of before */
 };
 
 struct sched_config {
@@ -69,6 +72,25 @@ void sched_cancel(struct sched *s, struct id id);
 /* How far a running request is, in its kernel's units: both 0 when nobody knows. -ESRCH when none has this id. */
 int sched_progress(struct sched *s, const char *id, uint64_t *ret_done, uint64_t *ret_total);
 
+/* Loading the kernels anew. `done` is called once, on the collector's thread and not under the lock, when that is decided;
+ * the caller's until then. */
+struct sched_reload {
+    void (*done)(struct sched_reload *r);
+    void *owner;
+    int rc;                       /* 0; -ECANCELED: the server ends; else it failed */
+    char text[320];               /* why not: a sentence */
+    uint64_t generation;          /* the one that serves now */
+    struct catalog_change change; /* rc 0: what it changed */
+};
+
+/* A new zygote loads the kernels; when its workers live, what is new goes there, and what runs ends where it began. If that
+ * fails, all stays as it was. -EBUSY while another reload is under way, or work goes on that began before the last; -ECANCELED:
+ * the server ends. Then `text` says so, and `done` is not called. Any thread. */
+int sched_reload(struct sched *s, struct sched_reload *r);
+
+/* The same for nobody who waits: now, or once it can be; how it went is in the log. */
+void sched_reload_soon(struct sched *s);
+
 /* -ESRCH when no worker has this pid. */
 int sched_kill_worker(struct sched *s, int pid);
 
@@ -80,17 +102,27 @@ struct sched_worker {
     uint64_t busy_ns; /* with this task */
 };
 
+enum sched_reload_state {
+    SCHED_RELOAD_NONE,
+    SCHED_RELOAD_LOADING,  /* the next set of workers comes up */
+    SCHED_RELOAD_DRAINING, /* it serves, and the one before ends what it has begun */
+};
+extern const char *const sched_reload_names[];
+
 struct sched_status {
     bool is_ready, is_draining;
     int zygote_pid;
-    struct proto_sandbox sandbox;
+    struct proto_sandbox sandbox; /* of the zygote that serves */
+    uint64_t generation;          /* of kernels, counted from 1 */
+    enum sched_reload_state reload;
+    uint64_t reload_ns; /* for how long */
     size_t queued[QUEUE_CLASS_COUNT];
     size_t queue_max;
     size_t running;      /* requests that have a task out */
     size_t inflight;     /* tasks that are out */
     uint64_t backlog_ns; /* predicted work of all that is accepted */
     size_t worker_count;
-    struct sched_worker workers[PROTO_WORKERS_MAX];
+    struct sched_worker workers[SCHED_WORKERS_MAX];
 };
 
 void sched_status(struct sched *s, struct sched_status *ret);

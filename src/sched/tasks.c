@@ -29,6 +29,7 @@ struct task *task_new(struct sched *s, struct run *run, enum pool_kind kind, uin
             continue;
         *t = (struct task) {.id = new_id(place),
                             .run = run,
+                            .side = run->side,
                             .kernel = run->kernel,
                             .kind = kind,
                             .predicted_ns = predicted_ns,
@@ -39,8 +40,8 @@ struct task *task_new(struct sched *s, struct run *run, enum pool_kind kind, uin
             s->waiting[run->class]--;
         }
         s->inflight++;
-        s->out[kind]++;
-        s->out_ns[kind] += predicted_ns;
+        t->side->out[kind]++;
+        t->side->out_ns[kind] += predicted_ns;
         return t;
     }
     return NULL;
@@ -64,8 +65,9 @@ void task_end(struct sched *s, struct task *t)
     for (int i = 0; i < POOL_HOLDS_MAX; i++)
         t->holds[i] = slab_drop(t->holds[i]);
     s->inflight--;
-    s->out[t->kind]--;
-    s->out_ns[t->kind] -= t->predicted_ns;
+    t->side->out[t->kind]--;
+    t->side->out_ns[t->kind] -= t->predicted_ns;
+    t->held = kernel_drop(t->held);
     t->id = 0;
 }
 
@@ -84,6 +86,8 @@ static void set_timer(struct sched *s, struct task *t, uint64_t at_ns)
 
 void task_orphan(struct sched *s, struct task *t)
 {
+    t->held =
+        kernel_hold(t->kernel); /* its run's job goes now, and perhaps the last hold with it */
     leave_run(s, t);
     pool_cancel(s->pool, (unsigned)(t->id & 0xff), t->id);
     if (heap_holds(&t->timer) && t->signal == 0)
@@ -109,23 +113,23 @@ static void mark_audited(void *arg, uint64_t task)
         t->was_audited = true;
 }
 
-void task_audit(struct sched *s, enum pool_kind kind)
+void task_audit(struct sched *s, struct side *side, enum pool_kind kind)
 {
     for (unsigned i = 0; i < PROTO_INFLIGHT_MAX; i++)
         s->tasks[i].was_audited = false;
-    pool_audit(s->pool, kind, mark_audited, s);
+    pool_audit(s->pool, side->lane, kind, mark_audited, s);
 }
 
 /* It may have been on its way there when the intake was audited first. */
 static bool is_in_intake(struct sched *s, const struct task *t)
 {
-    task_audit(s, t->kind);
+    task_audit(s, t->side, t->kind);
     return t->was_audited;
 }
 
 void task_timer(struct sched *s, struct task *t, uint64_t now_ns)
 {
-    if (t->signal == 0 && !pool_is_claimed(s->pool, t->id) && !is_in_intake(s, t)) {
+    if (t->signal == 0 && !pool_is_claimed(s->pool, t->side->lane, t->id) && !is_in_intake(s, t)) {
         death_of_task(s, t, t->lost_status, false);
         return;
     }
@@ -135,7 +139,7 @@ void task_timer(struct sched *s, struct task *t, uint64_t now_ns)
             set_timer(s, t, now_ns + SCHED_TERM_MS * CLOCK_NS_PER_MS);
         return;
     }
-    if (pool_kill_task(s->pool, (unsigned)(t->id & 0xff), t->id, t->signal)) {
+    if (pool_kill_task(s->pool, t->side->lane, (unsigned)(t->id & 0xff), t->id, t->signal)) {
         t->was_missed = false;
         t->signal = SIGKILL;
     } else if (is_in_intake(s, t)) {
@@ -167,11 +171,11 @@ static void move_over(struct sched *s, struct task *t, uint64_t now_ns)
 
 void task_free_express(struct sched *s, uint64_t now_ns)
 {
-    for (unsigned i = 0; s->out[POOL_EXPRESS] > 0 && i < PROTO_INFLIGHT_MAX; i++) {
+    for (unsigned i = 0; s->inflight > 0 && i < PROTO_INFLIGHT_MAX; i++) {
         struct task *t = &s->tasks[i];
         if (t->id != 0 && t->kind == POOL_EXPRESS && t->run != NULL &&
             now_ns - t->sent_ns > SCHED_EXPRESS_MS * CLOCK_NS_PER_MS &&
-            pool_is_claimed(s->pool, t->id))
+            pool_is_claimed(s->pool, t->side->lane, t->id))
             move_over(s, t, now_ns);
     }
 }

@@ -100,7 +100,7 @@ static bool series_init(enum metric m, struct series *s, const char *value)
     return false;
 }
 
-static int find_or_add(enum metric m, const char *value)
+int metrics_find_label(enum metric m, const char *value)
 {
     int count = atomic_load(&metrics[m].count);
 
@@ -108,6 +108,16 @@ static int find_or_add(enum metric m, const char *value)
         if (strcmp(metrics[m].series[i].label, value) == 0)
             return i;
     }
+    return -ENOENT;
+}
+
+static int find_or_add(enum metric m, const char *value)
+{
+    int count = atomic_load(&metrics[m].count);
+    int found = metrics_find_label(m, value);
+
+    if (found >= 0)
+        return found;
     if (count == METRICS_LABELS_MAX)
         return -ENOSPC;
     if (!series_init(m, &metrics[m].series[count], value))

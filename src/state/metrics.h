@@ -19,12 +19,15 @@ enum metric {
     METRIC_COUNT
 };
 
-enum { METRICS_LABELS_MAX = 320 }; /* label values of one metric */
+enum { METRICS_LABELS_MAX = 2048 }; /* label values of one metric */
 
 /* Registers a label value of a metric that has a label, before it is used; in the text format it is
  * escaped. The index to pass below; the same value gives the same index. -ENOSPC. Main thread, or under
  * the caller's lock. */
 int metrics_label(enum metric m, const char *value);
+
+/* The same for one that was registered; -ENOENT. */
+int metrics_find_label(enum metric m, const char *value);
 
 /* `label` is 0 for a metric without labels. */
 void metrics_add(enum metric m, int label, uint64_t n);

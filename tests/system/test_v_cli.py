@@ -1,4 +1,4 @@
-"""prong jobs and prong state: what people and scripts see. By a real server, and by a small one of the
+"""prong jobs, prong kernels and prong state: what people and scripts see. By a real server, and by a small one of the
 test's own which answers as it is told to, for what a real one seldom says."""
 import contextlib
 import http.server

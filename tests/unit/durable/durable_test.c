@@ -22,6 +22,7 @@ static struct {
     struct lock lock;
     pthread_cond_t changed;
     struct catalog catalog;
+    struct catalog_set set;
     struct job *jobs[SUBMITTED_MAX]; /* not ended yet, in the order of submission; NULL: ended */
     size_t count;
     enum job_refusal refusal; /* of what is submitted from now on */
@@ -424,6 +425,8 @@ static int set_up(void **state)
 {
     struct engine troubled = engine_memory;
     static struct engine engine;
+    static struct catalog_draft draft;
+    static struct catalog_change change;
     struct err err = {""};
 
     (void)state;
@@ -437,8 +440,8 @@ static int set_up(void **state)
     lock_init(&fake.lock, LOCK_SCHED);
     CHECK(pthread_cond_init(&fake.changed, NULL) == 0);
     catalog_init(&fake.catalog);
-    catalog_begin(&fake.catalog);
-    CHECK(catalog_add(&fake.catalog, describe("count"), 0) == 0);
+    CHECK(catalog_draft_add(&draft, describe("count"), 0) == 0);
+    CHECK(catalog_install(&fake.catalog, &draft, &fake.set, &change, NULL) == 0);
     assert_int_equal(store_open_engine(&store, &engine, &store_config, &err), 0);
     start_durable(CLOCK_NS_PER_MS);
     return 0;
@@ -478,6 +481,7 @@ static int tear_down(void **state)
     stop_durable();
     durable = durable_free(durable);
     store = store_close(store);
+    catalog_set_clear(&fake.set);
     catalog_release(&fake.catalog);
     lock_release(&fake.lock);
     lock_release(&trouble.lock);

@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -30,18 +31,20 @@ static int set_up(void **state)
     memset(&at, 0, sizeof(at));
     at.zygote = pair[1];
     at.slot = (struct slot) {.generation = 77, .page = &at.page, .channel = -1, .out_fd = -1};
-    at.pool = (struct pool) {.state = ZYGOTE_UP,
-                             .control = pair[0],
-                             .shm = &at.control,
-                             .slots = &at.slot,
-                             .slot_count = 1};
+    at.pool = (struct pool) {.shm = &at.control, .slot_count = 1, .current = &at.pool.lanes[1]};
+    at.pool.lanes[1] = (struct generation) {.lane = 1,
+                                            .number = 1,
+                                            .serial = 5,
+                                            .state = ZYGOTE_UP,
+                                            .control = pair[0],
+                                            .slots = &at.slot};
     return 0;
 }
 
 static int tear_down(void **state)
 {
     (void)state;
-    check_close_fd(&at.pool.control);
+    check_close_fd(&at.pool.lanes[1].control);
     check_close_fd(&at.zygote);
     return 0;
 }
@@ -69,7 +72,7 @@ static void assert_told_nothing(void)
 
 static void misbehave(void)
 {
-    struct pool_event event = {.kind = POOL_MISBEHAVED};
+    struct pool_event event = {.kind = POOL_MISBEHAVED, .lane = 1, .serial = 5};
 
     pool_apply(&at.pool, &event);
 }
@@ -83,6 +86,34 @@ static void who_misbehaves_is_killed(void **state)
     assert_true(at.slot.misbehaved);
 }
 
+/* What was read of a zygote that has gone meanwhile is about nobody. */
+static void nobody_is_killed_for_the_zygote_before(void **state)
+{
+    struct pool_event event = {.kind = POOL_MISBEHAVED, .lane = 1, .serial = 4};
+
+    (void)state;
+    at.slot.state = SLOT_LIVE;
+    pool_apply(&at.pool, &event);
+    event = (struct pool_event) {.kind = POOL_MISBEHAVED, .lane = 0, .serial = 0};
+    pool_apply(&at.pool, &event);
+    assert_told_nothing();
+    assert_false(at.slot.misbehaved);
+}
+
+static void a_worker_is_found_by_its_pid(void **state)
+{
+    (void)state;
+    at.slot.state = SLOT_LIVE;
+    at.slot.pid = 1234;
+    assert_int_equal(pool_kill_pid(&at.pool, 1235, SIGKILL), -ESRCH);
+    assert_told_nothing();
+    at.pool.old = at.pool.current; /* one before the current one is found too */
+    at.pool.current = &at.pool.lanes[0];
+    at.pool.lanes[0].slots = &(struct slot) {.state = SLOT_EMPTY};
+    assert_int_equal(pool_kill_pid(&at.pool, 1234, SIGKILL), 0);
+    assert_told_to_kill(SIGKILL);
+}
+
 /* Its rubbish and the zygote's FORKED come in one batch, in any order. */
 static void also_before_the_zygote_has_told_of_it(void **state)
 {
@@ -93,7 +124,7 @@ static void also_before_the_zygote_has_told_of_it(void **state)
     misbehave();
     assert_told_to_kill(SIGKILL);
     assert_true(at.slot.misbehaved);
-    slots_forked(&at.pool, &forked);
+    slots_forked(&at.pool, at.pool.current, &forked);
     assert_int_equal(at.slot.state, SLOT_LIVE);
     assert_true(at.slot.was_killed && at.slot.misbehaved);
 }
@@ -111,10 +142,10 @@ static void a_task_is_killed_only_in_the_worker_that_runs_it(void **state)
     (void)state;
     at.slot.state = SLOT_LIVE;
     atomic_store(&at.page.task, 500);
-    assert_false(pool_kill_task(&at.pool, 3, 400, SIGTERM));
+    assert_false(pool_kill_task(&at.pool, 1, 3, 400, SIGTERM));
     assert_told_nothing();
     assert_int_equal(atomic_load(&at.control.condemned[3]), 0);
-    assert_true(pool_kill_task(&at.pool, 3, 500, SIGTERM));
+    assert_true(pool_kill_task(&at.pool, 1, 3, 500, SIGTERM));
     assert_told_to_kill(SIGTERM);
     assert_int_equal(atomic_load(&at.control.condemned[3]), 500);
 }
@@ -124,6 +155,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(who_misbehaves_is_killed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(also_before_the_zygote_has_told_of_it, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(nobody_is_killed_for_the_zygote_before, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_worker_is_found_by_its_pid, set_up, tear_down),
         cmocka_unit_test_setup_teardown(nobody_is_killed_in_an_empty_slot, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_task_is_killed_only_in_the_worker_that_runs_it, set_up,
                                         tear_down),
