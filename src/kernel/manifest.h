@@ -80,7 +80,7 @@ struct manifest {
  * -ENOENT and the like when it cannot be read. Always with a sentence. */
 int manifest_read(const char *dir, const char *file, struct manifest **ret, struct err *err);
 
-/* What "command = python3 FILE" would be, with all defaults, for a file that has no manifest. */
+/* What "command = python3 -m prong FILE" would be, with all defaults, for a file that has no manifest. */
 int manifest_of_script(const char *dir, const char *file, struct manifest **ret, struct err *err);
 
 /* Whether a Python file uses the SDK: one of its first lines imports prong. */
