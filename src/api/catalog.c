@@ -20,12 +20,22 @@ static json_t *describe(const struct kernel *k)
     return json;
 }
 
+static void add_refusal(void *array, const char *file, const char *reason)
+{
+    (void)json_array_append_new(array, json_pack("{s:s, s:s}", "file", file, "reason", reason));
+}
+
 void api_catalog(struct request *r)
 {
-    const struct catalog *catalog = sched_catalog(api_of(r)->sched);
-    json_t *kernels = json_array();
+    struct catalog *catalog = sched_catalog(api_of(r)->sched);
+    json_t *kernels = json_array(), *refused = json_array(), *answer;
 
     for (unsigned i = 0; i < atomic_load(&catalog->count); i++)
         (void)json_array_append_new(kernels, describe(catalog->kernels[i]));
-    respond_json(r, 200, json_pack("{s:o}", "kernels", kernels));
+    catalog_tell_refusals(catalog, add_refusal, refused);
+    answer = json_pack("{s:o}", "kernels", kernels);
+    if (json_array_size(refused) > 0)
+        (void)json_object_set(answer, "refused", refused);
+    json_decref(refused);
+    respond_json(r, 200, answer);
 }

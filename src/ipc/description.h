@@ -25,6 +25,9 @@ enum {
     DESCRIPTION_BYTES_MAX = 60000,
 };
 
+/* Beside enum prong_flag: a program computes it, of which every worker would need a copy. */
+#define DESCRIPTION_PROGRAM (1u << 31)
+
 struct description_param {
     enum prong_type type;
     const char *name, *help;

@@ -7,7 +7,8 @@
  * `struct proto_head`; its `bytes` must be the length of the message. The receiver bounds every length
  * and index before use, and a peer that breaks the rules is killed, never resynchronised.
  *
- *   control  prong <-> zygote, fd 3 of the zygote        HELLO KERNEL READY FORKED EXITED / FORK KILL
+ *   control  prong <-> zygote, fd 3 of the zygote        HELLO LOADING KERNEL REFUSED READY FORKED EXITED
+ *                                                        / FORK KILL
  *   intake   prong  -> all workers of a kind, shared     TASK; whoever is free takes the next
  *   channel  prong <-> one worker                        ANSWER / ACK
  *
@@ -28,18 +29,21 @@ enum {
     PROTO_FRAME_MAX = 65536,  /* bytes of any frame */
     PROTO_INLINE_MAX = 16384, /* bytes of payload inside a TASK; more goes through a slab */
     PROTO_ANSWER_INLINE_MAX =
-        16384,                  /* bytes of a result inside an ANSWER; more is in the out slab */
-    PROTO_PART_MAX = 49152,     /* bytes of one emitted part */
-    PROTO_PARAMS_MAX = 9 << 20, /* bytes of encoded parameters */
-    PROTO_PARTS_MAX = 4096,     /* parts given to one COMBINE or FINISH */
-    PROTO_MEDIA_MAX = 127,      /* bytes of a media type */
-    PROTO_ERROR_MAX = 1024,     /* bytes of a kernel's own error sentence */
-    PROTO_KERNELS_MAX = 256,    /* kernels of one zygote */
-    PROTO_PROGRAMS_MAX = 64,    /* programs of one zygote, which offer some of its kernels */
-    PROTO_WORKERS_MAX = 512,    /* workers of one zygote */
-    PROTO_INFLIGHT_MAX = 256,   /* tasks sent and not yet answered */
-    PROTO_FDS_MAX = 8,          /* fds with one frame */
-    PROTO_ALIGN = 64,           /* inline areas start at multiples of this */
+        16384,                    /* bytes of a result inside an ANSWER; more is in the out slab */
+    PROTO_PART_MAX = 49152,       /* bytes of one emitted part */
+    PROTO_PARAMS_MAX = 9 << 20,   /* bytes of encoded parameters */
+    PROTO_PARTS_MAX = 4096,       /* parts given to one COMBINE or FINISH */
+    PROTO_MEDIA_MAX = 127,        /* bytes of a media type */
+    PROTO_ERROR_MAX = 1024,       /* bytes of a kernel's own error sentence */
+    PROTO_KERNELS_MAX = 256,      /* kernels of one zygote */
+    PROTO_PROGRAMS_MAX = 64,      /* programs of one zygote, which offer some of its kernels */
+    PROTO_WORKERS_MAX = 512,      /* workers of one zygote */
+    PROTO_REFUSALS_MAX = 64,      /* files that one zygote tells of; more are only logged */
+    PROTO_REFUSED_FILE_MAX = 255, /* bytes of such a file's name */
+    PROTO_REFUSED_REASON_MAX = 1024, /* … and of the sentence */
+    PROTO_INFLIGHT_MAX = 256,        /* tasks sent and not yet answered */
+    PROTO_FDS_MAX = 8,               /* fds with one frame */
+    PROTO_ALIGN = 64,                /* inline areas start at multiples of this */
     PROTO_ZYGOTE_FD = 3,
 };
 
@@ -54,6 +58,8 @@ enum proto_type {
     PROTO_TASK,      /* prong -> whichever worker takes it, with a fd per area that is in a slab */
     PROTO_ANSWER,    /* worker -> prong */
     PROTO_ACK,       /* prong -> worker: the out slab has been read and may be written again */
+    PROTO_REFUSED,   /* zygote -> prong, before READY, one per file that is left out */
+    PROTO_LOADING,   /* zygote -> prong, before READY: it may take a while */
 };
 
 struct proto_head {
@@ -73,6 +79,16 @@ struct proto_kernel {
     uint32_t index; /* 0, 1, 2 …: the name of the kernel in TASK */
     uint32_t reserved;
     /* the description follows */
+};
+
+struct proto_refused {
+    struct proto_head head;
+    /* two texts follow, as ipc/wire.h puts them: the file's name, the reason */
+};
+
+struct proto_loading {
+    struct proto_head head;
+    uint64_t ns; /* READY comes within so long from now */
 };
 
 struct proto_ready {
@@ -207,6 +223,8 @@ enum { PROTO_EXIT_RETIRED = 0, PROTO_EXIT_SETUP = 70 };
 static_assert(sizeof(struct proto_head) == 8, "wire struct");
 static_assert(sizeof(struct proto_hello) == 80, "wire struct");
 static_assert(sizeof(struct proto_kernel) == 16, "wire struct");
+static_assert(sizeof(struct proto_refused) == 8, "wire struct");
+static_assert(sizeof(struct proto_loading) == 16, "wire struct");
 static_assert(sizeof(struct proto_ready) == 16, "wire struct");
 static_assert(sizeof(struct proto_fork) == 64, "wire struct");
 static_assert(sizeof(struct proto_forked) == 32, "wire struct");

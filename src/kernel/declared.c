@@ -132,6 +132,61 @@ int declared_flag(const char *word, uint32_t *ret)
     return -EINVAL;
 }
 
+static const char *copy(struct declared *d, const char *text, bool *failed)
+{
+    const char *made = arena_text(&d->arena, text, strlen(text));
+
+    *failed = *failed || made == NULL;
+    return made;
+}
+
+static bool copy_param(struct declared *d, const struct description_param *from)
+{
+    struct prong_param *p = declared_add(d, from->name, from->type);
+    const char **words =
+        arena_alloc(&d->arena, (from->choice_count + 1) * sizeof(from->choices[0]));
+    bool failed = p == NULL || words == NULL;
+
+    if (failed)
+        return false;
+    p->help = copy(d, from->help, &failed);
+    p->int_min = from->int_min;
+    p->int_max = from->int_max;
+    p->int_default = from->int_default;
+    p->real_min = from->real_min;
+    p->real_max = from->real_max;
+    p->real_default = from->real_default;
+    p->count_max = from->count_max;
+    p->text_default = copy(d, from->text_default, &failed);
+    p->required = from->required;
+    for (uint32_t i = 0; i < from->choice_count; i++)
+        words[i] = copy(d, from->choices[i], &failed);
+    p->choices = words;
+    return !failed;
+}
+
+struct declared *declared_of(const struct description *about)
+{
+    struct declared *d = declared_new();
+    bool failed = d == NULL;
+
+    if (failed)
+        return NULL;
+    d->kernel.name = copy(d, about->name, &failed);
+    d->kernel.version = copy(d, about->version, &failed);
+    d->kernel.summary = copy(d, about->summary, &failed);
+    d->kernel.example = copy(d, about->example, &failed);
+    d->kernel.media_type = copy(d, about->media_type, &failed);
+    d->kernel.flags = about->flags;
+    d->kernel.takes_raw = about->takes_raw;
+    declared_set_ops(d, DECLARED_MAP | (about->has_plan ? DECLARED_PLAN : 0u) |
+                            (about->has_combine ? DECLARED_COMBINE : 0u) |
+                            (about->has_finish ? DECLARED_FINISH : 0u));
+    for (uint32_t i = 0; i < about->param_count && !failed; i++)
+        failed = !copy_param(d, &about->params[i]);
+    return failed ? declared_free(d) : d;
+}
+
 bool declared_is_media_type(const char *text)
 {
     const char *slash = strchr(text, '/');

@@ -61,6 +61,10 @@ bool declared_is_media_type(const char *text);
 /* "integer, number, string, choice, values or json", for sentences. */
 extern const char declared_type_words[], declared_flag_words[];
 
+/* The kernel that a description tells of, to be announced and never run. NULL when there is no memory. */
+struct description;
+struct declared *declared_of(const struct description *about);
+
 /* Judges it as prong will: description_check, and that its description fits. -EINVAL with a sentence. */
 int declared_check(const struct declared *d, struct err *err);
 

@@ -50,23 +50,32 @@ static int ask_entry(const char *path, void *handle, const struct prong_kernel *
     return 0;
 }
 
-int plugin_open(const char *path, struct plugin *ret, struct err *err)
+static void set_step(volatile uint32_t *step, enum plugin_step to)
+{
+    if (step != NULL)
+        *step = to;
+}
+
+int plugin_open(const char *path, struct plugin *ret, volatile uint32_t *step, struct err *err)
 {
     int rc = check_file(path, err);
 
-    return rc < 0 ? rc : plugin_load(path, ret, err);
+    return rc < 0 ? rc : plugin_load(path, ret, step, err);
 }
 
-int plugin_load(const char *path, struct plugin *ret, struct err *err)
+int plugin_load(const char *path, struct plugin *ret, volatile uint32_t *step, struct err *err)
 {
     const struct prong_kernel *k = NULL;
     void *handle;
     int rc;
 
+    set_step(step, PLUGIN_LOAD);
     handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (handle == NULL)
         return err_set(err, -ENOEXEC, "It cannot be loaded: %s.", dlerror());
+    set_step(step, PLUGIN_ENTRY);
     rc = ask_entry(path, handle, &k, err);
+    set_step(step, PLUGIN_CHECK);
     if (rc == 0)
         rc = description_check(k, err);
     if (rc < 0) {

@@ -12,6 +12,8 @@
 #include <stdint.h>
 
 #include "ipc/proto.h"
+#include "kernel/declared.h"
+#include "kernel/manifest.h"
 #include "kernel/program.h"
 #include "prong/kernel.h"
 
@@ -21,8 +23,10 @@ struct registry_kernel {
     struct prong_kernel kernel; /* a copy; members that the kernel does not have are 0 */
     void *state;                /* what its init left */
     char *broken;               /* why it cannot be used: one sentence, owned; NULL when it can */
-    const struct program *program; /* that computes it; NULL: the worker itself does */
-    uint32_t program_place;        /* of it in `programs` */
+    struct declared *declared;  /* owned; NULL for one that was loaded */
+    const struct manifest_limits *limits; /* of each of its tasks; NULL: the worker's own */
+    const struct program *program;        /* that computes it; NULL: the worker itself does */
+    uint32_t program_place;               /* of it in `programs` */
 };
 
 /* What the kernels of programs call in a worker, in the place of functions of their own. */
@@ -49,12 +53,19 @@ struct registry {
 int registry_add(struct registry *r, const struct prong_kernel *k, const struct prong_host *host,
                  struct err *err);
 
-/* Loads every *.so of `dir` in the order of their names. One that is refused is logged with the
- * reason and left out. The kernel called "fault", which crashes on demand, is left out unless
- * `with_fault`. -EPERM when others could write into `dir`, or the errno of reading it; nothing is
- * loaded then. */
-int registry_load(struct registry *r, const char *dir, bool with_fault,
-                  const struct prong_host *host, struct err *err);
+/* Adds a kernel that is declared by data; it is taken, also on failure. As registry_add. */
+int registry_add_declared(struct registry *r, struct declared *d, struct err *err);
+
+/* -EEXIST for a name that is taken, -ENOSPC when full; with a sentence. */
+int registry_check_free(const struct registry *r, const char *name, struct err *err);
+
+/* The place of a program that lives for ever; -ENOSPC when there are PROTO_PROGRAMS_MAX. */
+int registry_add_program(struct registry *r, const struct program *program);
+
+/* Adds a kernel that the program at `place` computes: its functions become those of `remote`. As
+ * registry_add. */
+int registry_add_remote(struct registry *r, const struct prong_kernel *k, uint32_t place,
+                        const struct registry_remote *remote, struct err *err);
 
 /* Marks a kernel as broken; the sentence is copied and cut at DESCRIPTION_TEXT_MAX. The first
  * stays. */
@@ -63,7 +74,7 @@ void registry_break(struct registry *r, uint32_t index, const char *sentence);
 /* NULL when there is no such kernel. */
 const struct registry_kernel *registry_get(const struct registry *r, uint32_t index);
 
-/* Frees the sentences and forgets the kernels; they stay loaded. */
+/* Frees the sentences, forgets kernels and programs; they stay loaded. */
 void registry_release(struct registry *r);
 
 #endif

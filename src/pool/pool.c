@@ -127,6 +127,10 @@ void pool_apply(struct pool *p, struct pool_event *event)
     case POOL_STARTED:
         slots_forked(p, &event->forked);
         return;
+    case POOL_LOADING:
+        if (p->state == ZYGOTE_STARTING)
+            p->deadline_ns = event->until_ns + POOL_HANDSHAKE_S * CLOCK_NS_PER_S;
+        return;
     case POOL_READY:
         p->state = ZYGOTE_UP;
         p->ready_ns = clock_now_ns();
@@ -165,7 +169,7 @@ static void tick_zygote(struct pool *p, uint64_t now_ns)
     if (p->state == ZYGOTE_UP || now_ns < p->deadline_ns)
         return;
     if (p->state == ZYGOTE_STARTING) {
-        log_error("the zygote was not ready within %d s; starting another", POOL_HANDSHAKE_S);
+        log_error("the zygote was not ready in time; starting another");
         launch_stop(p);
         return;
     }

@@ -63,6 +63,7 @@ enum pool_event_kind {
     POOL_ANSWERED, /* a frame about `task` */
     POOL_EXITED,   /* a worker ended; `task` is what it was running, 0 if nothing */
     POOL_STARTED,  /* a worker takes tasks from now on */
+    POOL_LOADING,  /* the zygote says how long it may still take until READY */
     POOL_READY,    /* the zygote has loaded the kernels; the catalog is filled */
     POOL_DOWN,     /* the zygote ended, and all workers with it: every task that was sent is lost */
     POOL_MISBEHAVED, /* a worker broke the rules of the wire and is being killed; EXITED follows */
@@ -76,6 +77,7 @@ struct pool_event {
         struct proto_answer answer; /* ANSWERED: bounded already */
         struct proto_exited exited;
         struct proto_forked forked; /* STARTED */
+        uint64_t until_ns;          /* LOADING */
     };
     char media_type[PROTO_MEDIA_MAX + 1];
     void *data; /* ANSWERED: malloc'd and NUL-terminated, whoever takes it sets NULL */

@@ -6,11 +6,14 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "ipc/chan.h"
+#include "ipc/wire.h"
 #include "pool/internal.h"
 
 #ifndef PRONG_BUILD_ID
 #define PRONG_BUILD_ID "dev"
 #endif
+
+#define LOADING_NS_MAX (3600 * CLOCK_NS_PER_S)
 
 static bool has_room(const struct pool_batch *batch)
 {
@@ -186,6 +189,19 @@ static bool take_kernel(struct pool *p, const struct proto_kernel *kernel, size_
     return true;
 }
 
+static bool take_refused(struct pool *p, const struct proto_refused *refused, size_t got)
+{
+    const char *file, *reason;
+    struct wire_reader r;
+
+    wire_read_init(&r, refused + 1, got - sizeof(*refused));
+    file = wire_text(&r, PROTO_REFUSED_FILE_MAX);
+    reason = wire_text(&r, PROTO_REFUSED_REASON_MAX);
+    if (!p->has_hello || !wire_ended(&r))
+        return false;
+    return catalog_refuse(p->catalog, file, reason) != -ENOSPC;
+}
+
 static bool take_exited(struct pool *p, const struct proto_exited *exited)
 {
     struct slot *s;
@@ -208,6 +224,16 @@ static bool take_forked(struct pool *p, const struct proto_forked *forked, struc
     return true;
 }
 
+/* Only before READY, and not for ever. */
+static bool take_loading(struct pool *p, const struct proto_loading *loading,
+                         struct pool_batch *batch)
+{
+    if (!p->has_hello || loading->ns > LOADING_NS_MAX)
+        return false;
+    event_new(batch, POOL_LOADING, 0)->until_ns = clock_now_ns() + loading->ns;
+    return true;
+}
+
 static bool take_control(struct pool *p, const uint8_t *frame, size_t got, struct pool_batch *batch)
 {
     const void *f;
@@ -220,6 +246,10 @@ static bool take_control(struct pool *p, const uint8_t *frame, size_t got, struc
         return take_hello(p, f);
     if ((f = chan_frame(frame, got, PROTO_KERNEL, sizeof(struct proto_kernel))) != NULL)
         return take_kernel(p, f, got);
+    if ((f = chan_frame(frame, got, PROTO_REFUSED, sizeof(struct proto_refused))) != NULL)
+        return take_refused(p, f, got);
+    if ((f = chan_frame_exact(frame, got, PROTO_LOADING, sizeof(struct proto_loading))) != NULL)
+        return take_loading(p, f, batch);
     if (chan_frame_exact(frame, got, PROTO_READY, sizeof(struct proto_ready)) != NULL &&
         p->has_hello) {
         event_new(batch, POOL_READY, 0);

@@ -82,13 +82,17 @@ static int make_room(struct frame_reader *r)
 
 int frame_reader_fill(struct frame_reader *r, int fd)
 {
+    struct iovec iov;
+    struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
     ssize_t n;
     int rc = make_room(r);
 
     if (rc < 0)
         return rc;
+    iov = (struct iovec) {.iov_base = r->data + r->end, .iov_len = r->capacity - r->end};
+    /* Not recv, which a worker may not call. Descriptors that come along are not taken. */
     do
-        n = recv(fd, r->data + r->end, r->capacity - r->end, MSG_DONTWAIT);
+        n = recvmsg(fd, &msg, MSG_DONTWAIT);
     while (n < 0 && errno == EINTR);
     if (n == 0 || (n < 0 && errno == ECONNRESET))
         return -EPIPE;

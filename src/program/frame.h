@@ -49,7 +49,8 @@ struct frame_head {
     uint64_t job;   /* which call it is about; 0: none */
 };
 static_assert(sizeof(struct frame_head) == 16, "wire struct");
-static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "frames are written as they lie in memory");
+static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+              "frames are written as they lie in memory");
 
 /* What every frame with a body begins with. */
 struct frame_opening {

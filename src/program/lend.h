@@ -16,7 +16,7 @@
 #include "ipc/proto.h"
 
 enum lend_type {
-    LEND_BORROW = 64, /* worker: a wish; with enum lend_once_fd fds for a program that runs once */
+    LEND_BORROW = 64, /* worker: a wish */
     LEND_FORGET,      /* worker: it is not wanted any more */
     LEND_RETURN,      /* worker: may be lent to others */
     LEND_DISMISS,     /* worker: not needed, end it in good order */
@@ -33,12 +33,6 @@ struct lend_borrow {
     uint32_t reserved;
 };
 
-enum lend_once_fd {
-    LEND_ONCE_VALUES, /* what the template and the environment get; see program/values.h */
-    LEND_ONCE_INPUT,  /* its standard input */
-    LEND_ONCE_FD_COUNT
-};
-
 /* FORGET, FORGOTTEN */
 struct lend_plain {
     struct proto_head head;
@@ -53,8 +47,9 @@ struct lend_copy {
 };
 
 enum lend_fd {
-    LEND_SOCKET, /* not for one that runs once */
-    LEND_OUT,    /* standard output */
+    LEND_SOCKET, /* for frames. Of one that runs once: a pipe for what program/values.h says, then for
+                    its standard input */
+    LEND_OUT,    /* its standard output; this and the next are non-blocking */
     LEND_ERR,
     LEND_FD_COUNT
 };

@@ -141,15 +141,14 @@ int said_read(const struct frame *f, struct talk_said *ret, json_t **ret_json, s
         rc = f->meta_bytes == 0 ? 0 : parse(f, &json, err);
     else if (f->meta_bytes > 0 && memcmp(f->meta, "{}", f->meta_bytes) != 0)
         rc = err_set(err, -EPROTO, "sent what is no JSON");
-    if (rc == 0 && json == NULL && ret->kind == TALK_READY)
-        json = json_object();
     if (rc == 0 && json != NULL)
         rc = read_members(json, ret, err);
     if (rc < 0) {
         json_decref(json);
         return rc;
     }
-    ret->about = json;
+    ret->about = f->meta;
+    ret->about_bytes = f->meta_bytes;
     *ret_json = json;
     return 0;
 }

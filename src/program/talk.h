@@ -29,8 +29,9 @@ enum talk_state {
 };
 
 struct talk {
-    int fd;                  /* the caller's */
-    struct frame_reader *in; /* the caller's; may serve one talk after another, when it is empty between them */
+    int fd; /* the caller's */
+    struct frame_reader
+        *in; /* the caller's; may serve one talk after another, when it is empty between them */
     enum talk_state state;
     uint64_t job; /* WORKING */
     bool pinged;  /* PONG is owed */
@@ -47,8 +48,8 @@ enum talk_kind {
     TALK_PONG,
     TALK_PROGRESS,
     TALK_PART,
-    TALK_RESULT, /* the JOB is done */
-    TALK_ERROR,  /* … likewise */
+    TALK_RESULT,    /* the JOB is done */
+    TALK_ERROR,     /* … likewise */
     TALK_TOO_LARGE, /* a RESULT above the reader's result_max has begun: OVER */
     TALK_ENDED,     /* it closed its socket: OVER */
     TALK_BROKEN,    /* it broke the protocol: OVER */
@@ -70,8 +71,9 @@ struct talk_said {
     enum talk_code code;
     const char *trace[TALK_TRACE_MAX];
     size_t trace_count;
-    const json_t *about; /* READY: its object */
-    struct err how;      /* BROKEN: "sent …", to go behind "program x " */
+    const char *about; /* READY: its JSON */
+    size_t about_bytes;
+    struct err how; /* BROKEN: "sent …", to go behind "program x " */
 };
 
 void talk_init(struct talk *t, int fd, struct frame_reader *in);

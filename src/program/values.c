@@ -29,39 +29,13 @@ int values_read(const void *data, size_t bytes, struct values *ret)
     return wire_ended(&r) ? 0 : -EPROTO;
 }
 
-/* The value that `at`, which stands on a brace, names; *ret_bytes is how long the name is with its
- * braces. NULL when it names none. */
-static const char *find(const struct values *v, const char *at, size_t *ret_bytes)
+const char *values_find(const struct values *v, const char *name)
 {
-    const char *end = strchr(at, '}');
-
-    for (size_t i = 0; i < v->count && end != NULL; i++) {
-        size_t n = strlen(v->pairs[i].name);
-        if (n == (size_t)(end - at - 1) && memcmp(v->pairs[i].name, at + 1, n) == 0) {
-            *ret_bytes = n + 2;
+    for (size_t i = 0; i < v->count; i++) {
+        if (strcmp(v->pairs[i].name, name) == 0)
             return v->pairs[i].text;
-        }
     }
     return NULL;
-}
-
-char *values_expand(const struct values *v, const char *word)
-{
-    struct buf b;
-
-    buf_init(&b, 2 * (size_t)VALUES_BYTES_MAX);
-    while (*word != '\0') {
-        size_t n = 0;
-        const char *text = *word == '{' ? find(v, word, &n) : NULL;
-        if (text != NULL) {
-            (void)buf_add_text(&b, text);
-            word += n;
-        } else {
-            (void)buf_add(&b, word++, 1);
-        }
-    }
-    (void)buf_add(&b, "", 1);
-    return buf_take(&b);
 }
 
 char *values_variable(const struct values_pair *pair)

@@ -1,7 +1,6 @@
 #include "program/words.h"
 
 #include <errno.h>
-#include <fcntl.h>
 
 #include "base/check.h"
 #include "base/clock.h"
@@ -17,10 +16,6 @@ void words_open(struct words *w, int out_fd, int err_fd)
     w->second = 0;
     w->in_second = 0;
     w->dropped = 0;
-    for (int i = 0; i < WORDS_STREAMS; i++) {
-        if (w->fds[i] >= 0)
-            (void)fcntl(w->fds[i], F_SETFL, O_NONBLOCK);
-    }
 }
 
 void words_close(struct words *w)
@@ -34,7 +29,12 @@ void words_close(struct words *w)
 /* The bytes of the character here, or 0 for what is none or does not belong into a line. */
 static size_t character_bytes(const unsigned char *c, size_t bytes)
 {
-    size_t n = c[0] < 0x80 ? 1 : c[0] < 0xc2 ? 0 : c[0] < 0xe0 ? 2 : c[0] < 0xf0 ? 3 : c[0] < 0xf5 ? 4 : 0;
+    size_t n = c[0] < 0x80   ? 1
+               : c[0] < 0xc2 ? 0
+               : c[0] < 0xe0 ? 2
+               : c[0] < 0xf0 ? 3
+               : c[0] < 0xf5 ? 4
+                             : 0;
 
     if (n == 1)
         return (c[0] >= 0x20 && c[0] != 0x7f) || c[0] == '\t';
@@ -187,3 +187,20 @@ void words_last(const struct words *w, char *out, size_t capacity)
                                  w->last[i % WORDS_LAST_LINES]);
 }
 
+void words_last_sentence(const struct words *w, char *out, size_t capacity)
+{
+    static const char before[] = " Its last words: ";
+    size_t room = sizeof(before) + 1; /* with the full stop */
+    size_t n;
+
+    CHECK(capacity > room);
+    words_last(w, out + sizeof(before) - 1, capacity - room);
+    if (out[sizeof(before) - 1] == '\0') {
+        out[0] = '\0';
+        return;
+    }
+    memcpy(out, before, sizeof(before) - 1);
+    n = strlen(out);
+    if (strchr(".?!", out[n - 1]) == NULL)
+        memcpy(out + n, ".", 2);
+}

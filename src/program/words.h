@@ -36,7 +36,7 @@ struct words {
 /* A line without its end; UTF-8, printable. */
 typedef void words_tell(void *arg, const char *line);
 
-/* Takes the descriptors, either of which may be -1. */
+/* Takes the descriptors, which are non-blocking; either may be -1. */
 void words_open(struct words *w, int out_fd, int err_fd);
 void words_close(struct words *w);
 
@@ -49,5 +49,8 @@ void words_flush(struct words *w, words_tell *tell, void *arg);
 
 /* The last lines that fit, oldest first, with " | " between them; "" when it never said anything. */
 void words_last(const struct words *w, char *out, size_t capacity);
+
+/* The same as a sentence to go behind another: " Its last words: ….", or "". */
+void words_last_sentence(const struct words *w, char *out, size_t capacity);
 
 #endif

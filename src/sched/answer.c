@@ -297,6 +297,9 @@ void answer_event(struct sched *s, struct pool_event *event)
     case POOL_STARTED:
         metrics_add(METRIC_WORKER_STARTS, 0, event->forked.pid > 0);
         return;
+    case POOL_LOADING:
+        s->loading_until_ns = event->until_ns;
+        return;
     case POOL_READY:
         metrics_add(METRIC_ZYGOTE_STARTS, 0, 1);
         label_kernels(s);

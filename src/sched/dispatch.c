@@ -43,11 +43,14 @@ static uint64_t predict(struct sched *s, const struct run *run)
     return ns == 0 ? COST_UNKNOWN_NS : MIN(ns, (uint64_t)PLAN_CHUNK_NS);
 }
 
-/* A kernel that has never run may try once: if it is not short it is soon moved over, and known. */
+/* A kernel that has never run may try once: if it is not short it is soon moved over, and known. Not one of a
+ * program, of which the express worker would need a copy more, and which is not stopped within STOP_MS. */
 static bool may_go_express(struct sched *s, const struct run *run)
 {
     const struct kernel_record *record = record_of(s, run->kernel);
 
+    if ((run->kernel->about->flags & DESCRIPTION_PROGRAM) != 0)
+        return false;
     return run->state == RUN_NEW && (run->kernel->about->flags & PRONG_IDEMPOTENT) != 0 &&
            (cost_is_short(&record->cost) || (record->cost.starts == 0 && !record->has_tried));
 }

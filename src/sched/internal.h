@@ -124,6 +124,7 @@ struct sched {
     struct hash_key hash_key;
     struct news_list news;
     struct watch watch;
+    uint64_t loading_until_ns; /* what the zygote said of its programs */
     bool is_ready, is_draining, is_stopping;
     uint64_t oom_kills;
 

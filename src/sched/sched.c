@@ -124,9 +124,13 @@ static bool wait_change(struct sched *s, uint64_t deadline_ns)
 
 int sched_wait_ready(struct sched *s, uint64_t deadline_ns)
 {
+    uint64_t patience_ns = deadline_ns - MIN(deadline_ns, clock_now_ns());
+
     LOCKED(&s->lock);
     while (!s->is_ready) {
-        if (!wait_change(s, deadline_ns))
+        uint64_t until_ns = MAX(deadline_ns, s->loading_until_ns + patience_ns);
+        if (!wait_change(s, until_ns) && clock_now_ns() >= until_ns &&
+            until_ns >= s->loading_until_ns + patience_ns)
             return -ETIMEDOUT;
     }
     return 0;

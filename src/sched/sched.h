@@ -42,7 +42,8 @@ struct sched;
 /* Starts the zygote and the collector. Returns before the workers are ready: sched_wait_ready. */
 int sched_start(struct sched **ret, const struct sched_config *config, struct err *err);
 
-/* Waits until workers take tasks, or the deadline: -ETIMEDOUT. */
+/* Waits until workers take tasks, or the deadline: -ETIMEDOUT. While the zygote says that its programs take long to
+ * start, the deadline moves. */
 int sched_wait_ready(struct sched *s, uint64_t deadline_ns);
 
 /* From now on submissions are refused. */

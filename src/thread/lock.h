@@ -16,6 +16,7 @@ enum lock_rank {
     LOCK_STORE = 30,
     LOCK_STATE = 40,
     LOCK_LIMITS = 50,
+    LOCK_CATALOG = 60,
 };
 
 struct lock {

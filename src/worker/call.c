@@ -9,11 +9,11 @@ static void add_string(struct buf *b, const char *text)
     size_t bytes = strlen(text);
     size_t before = b->size;
     /* Most texts are short; the rest is measured first. */
-    size_t room = bytes < 256 ? JSON_ESCAPE_MAX * bytes + 2 : json_string_bytes(text, bytes);
+    size_t room = bytes < 256 ? JSON_ESCAPE_MAX * bytes + 2 : json_quote_bytes(text, bytes);
     char *at = buf_reserve(b, room);
 
     if (at != NULL)
-        b->size = before + json_string(text, bytes, at);
+        b->size = before + json_quote(text, bytes, at);
 }
 
 const char *call_param_text(const struct order *o, uint32_t i, char scratch[40], size_t *ret_bytes)

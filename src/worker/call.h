@@ -11,8 +11,8 @@
 enum { CALL_PARTS_MAX = 2 };
 
 struct call {
-    const char *op;  /* run, plan, map, combine, finish */
-    bool has_range;  /* of map */
+    const char *op; /* run, plan, map, combine, finish */
+    bool has_range; /* of map */
     uint64_t lo, hi;
     const struct prong_buf *parts;
     size_t part_count; /* at most CALL_PARTS_MAX */

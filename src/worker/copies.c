@@ -23,11 +23,9 @@ static _Noreturn void end_with_zygote(void)
 
 /* ---- saying ---- */
 
-static void say(struct copies *c, const void *frame, size_t bytes, const int *fds, size_t fd_count)
+static void say(struct copies *c, const void *frame, size_t bytes)
 {
-    struct iovec iov = {.iov_base = (void *)(uintptr_t)frame, .iov_len = bytes};
-
-    if (chan_send(c->spawn_fd, &iov, 1, fds, fd_count, 0) < 0)
+    if (chan_send_struct(c->spawn_fd, frame, bytes, 0) < 0)
         end_with_zygote();
 }
 
@@ -37,7 +35,7 @@ static void say_about(struct copies *c, enum lend_type type, const struct copy *
                               .id = copy->id,
                               .is_ready = copy->talk.state != TALK_STARTING};
 
-    say(c, &frame, sizeof(frame), NULL, 0);
+    say(c, &frame, sizeof(frame));
 }
 
 static void forget_place(struct copies *c, struct copy *copy)
@@ -46,6 +44,7 @@ static void forget_place(struct copies *c, struct copy *copy)
         frame_reader_clear(&c->in);
     talk_release(&copy->talk);
     check_close_fd(&copy->talk.fd);
+    check_close_fd(&copy->in_fd);
     check_close_fd(&copy->out_fd);
     words_close(&copy->words);
     copy->id = 0;
@@ -69,9 +68,9 @@ static void dismiss(struct copies *c, struct copy *copy)
 
 void copies_release(struct copies *c, struct copy *copy)
 {
-    bool is_well = !copy->has_died && (talk_is_settled(&copy->talk) ||
-                                       (copy->talk.state == TALK_STARTING &&
-                                        frame_reader_is_empty(&c->in)));
+    bool is_well =
+        !copy->has_died && (talk_is_settled(&copy->talk) ||
+                            (copy->talk.state == TALK_STARTING && frame_reader_is_empty(&c->in)));
 
     frame_reader_clear(&c->in);
     if (!is_well) {
@@ -104,7 +103,6 @@ static void take_lent(struct copies *c, const struct lend_lent *f, const int *fd
     struct copy *copy = find_place(c);
     const struct program *program = c->registry->programs[c->wish];
     bool once = program->runs_once;
-    int at = once ? 0 : 1;
 
     copy->id = f->id;
     copy->place = c->wish;
@@ -113,9 +111,11 @@ static void take_lent(struct copies *c, const struct lend_lent *f, const int *fd
     copy->started_ns = f->started_ns;
     copy->may_keep = f->may_keep != 0;
     copy->has_died = false;
-    copy->out_fd = once ? fds[at] : -1;
-    talk_init(&copy->talk, once ? -1 : fds[0], once ? NULL : &c->in);
-    words_open(&copy->words, once ? -1 : fds[at], fds[at + 1]);
+    copy->in_fd = once ? fds[LEND_SOCKET] : -1;
+    copy->out_fd = once ? fds[LEND_OUT] : -1;
+    copy->wants_out = false;
+    talk_init(&copy->talk, once ? -1 : fds[LEND_SOCKET], once ? NULL : &c->in);
+    words_open(&copy->words, once ? -1 : fds[LEND_OUT], fds[LEND_ERR]);
     c->has_wish = false;
     if (f->is_ready)
         copy->talk.state = TALK_IDLE;
@@ -140,8 +140,7 @@ static bool take_frame(struct copies *c, const struct proto_head *head, size_t g
     const void *f;
 
     if ((f = chan_frame_exact(head, got, LEND_LENT, sizeof(struct lend_lent))) != NULL) {
-        if (!c->has_wish ||
-            fd_count != LEND_FD_COUNT - (c->registry->programs[c->wish]->runs_once ? 1U : 0U))
+        if (!c->has_wish || fd_count != LEND_FD_COUNT)
             return false;
         take_lent(c, f, fds);
         return true;
@@ -183,7 +182,7 @@ static void hear(struct copies *c)
 
 /* ---- wishes ---- */
 
-void copies_wish(struct copies *c, uint32_t place, const int *once_fds)
+void copies_wish(struct copies *c, uint32_t place)
 {
     struct lend_borrow frame = {.head = chan_head((enum proto_type)LEND_BORROW, sizeof(frame)),
                                 .program = place};
@@ -192,7 +191,7 @@ void copies_wish(struct copies *c, uint32_t place, const int *once_fds)
     c->has_wish = true;
     c->wish = place;
     c->refused = 0;
-    say(c, &frame, sizeof(frame), once_fds, once_fds == NULL ? 0 : LEND_ONCE_FD_COUNT);
+    say(c, &frame, sizeof(frame));
 }
 
 struct copy *copies_granted(struct copies *c)
@@ -214,7 +213,7 @@ void copies_forget(struct copies *c)
     uint64_t before = c->clock;
     struct copy *copy;
 
-    say(c, &frame, sizeof(frame), NULL, 0);
+    say(c, &frame, sizeof(frame));
     while (c->has_wish) {
         struct pollfd p = {.fd = c->spawn_fd, .events = POLLIN};
         (void)poll(&p, 1, -1);
@@ -233,21 +232,23 @@ static void wait_for(struct copies *c, struct copy *copy, int timeout_ms, words_
                      void *arg)
 {
     short out = copy->talk.fd >= 0 && talk_is_sending(&copy->talk) ? POLLOUT : 0;
+    /* In this order, so that what it wrote before it answered is seen with the answer. */
     struct pollfd p[] = {
-        {.fd = c->spawn_fd, .events = POLLIN},
+        {.fd = copy->talk.fd >= 0 ? copy->talk.fd : copy->out_fd, .events = (short)(POLLIN | out)},
         {.fd = copy->words.fds[0], .events = POLLIN},
         {.fd = copy->words.fds[1], .events = POLLIN},
-        {.fd = copy->talk.fd >= 0 ? copy->talk.fd : copy->out_fd, .events = (short)(POLLIN | out)},
+        {.fd = c->spawn_fd, .events = POLLIN},
+        {.fd = copy->wants_out ? copy->in_fd : -1, .events = POLLOUT},
     };
 
     if (poll(p, ARRAY_SIZE(p), timeout_ms) <= 0)
         return;
-    if (p[0].revents != 0)
-        hear(c);
+    if ((p[0].revents & POLLOUT) != 0)
+        (void)talk_flush(&copy->talk); /* when it is gone, reading says so too */
     if (p[1].revents != 0 || p[2].revents != 0)
         (void)words_read(&copy->words, tell, arg);
-    if ((p[3].revents & POLLOUT) != 0)
-        (void)talk_flush(&copy->talk); /* when it is gone, reading says so too */
+    if (p[3].revents != 0)
+        hear(c);
 }
 
 void copies_wait(struct copies *c, struct copy *copy, int timeout_ms, words_tell *tell, void *arg)
@@ -285,6 +286,9 @@ struct copy *copies_held(struct copies *c, uint32_t place)
             copy->used = ++c->clock;
             return copy;
         }
+        if (!copy->has_died && copy->talk.state != TALK_STARTING)
+            log_info("program %s ended, or said something that nobody asked for; it is replaced",
+                     copy->program->name);
         copies_kill(c, copy);
         return NULL;
     }

@@ -27,7 +27,8 @@ struct copy {
     int status;
     struct talk talk; /* of one that speaks frames; fd -1 else */
     struct words words;
-    int out_fd; /* of one that runs once: its answer */
+    int in_fd, out_fd; /* of one that runs once: what it reads, and its answer; -1 else */
+    bool wants_out;    /* … wait for room in in_fd too */
 };
 
 struct copies {
@@ -50,9 +51,8 @@ int copies_init(struct copies *c, const struct registry *registry, int spawn_fd,
  * has died, or says something unasked. */
 struct copy *copies_held(struct copies *c, uint32_t place);
 
-/* Wishes for a copy; `once_fds`: enum lend_once_fd, or NULL. Then copies_wait until copies_granted, or
- * copies_forget. */
-void copies_wish(struct copies *c, uint32_t place, const int *once_fds);
+/* Wishes for a copy. Then copies_wait until copies_granted, or copies_forget. */
+void copies_wish(struct copies *c, uint32_t place);
 
 /* What the wish has come to: NULL while it is open, or when `refused` says why not. */
 struct copy *copies_granted(struct copies *c);

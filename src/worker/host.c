@@ -119,11 +119,11 @@ static int host_string(struct prong_ctx *ctx, const char *text, size_t bytes)
         return fail_full(t, bytes);
     /* Near the limit it is measured first, so that a text that just fits does. */
     if (output_is_full(t->out, room))
-        room = json_string_bytes(text, bytes);
+        room = json_quote_bytes(text, bytes);
     at = host_reserve(ctx, room);
     if (at == NULL)
         return -1;
-    t->out->size = before + json_string(text, bytes, at);
+    t->out->size = before + json_quote(text, bytes, at);
     return 0;
 }
 

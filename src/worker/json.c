@@ -115,7 +115,7 @@ static size_t put_next(const char *text, size_t bytes, char *out, size_t *ret_us
     return length == 1 ? put_ascii(out, *text) : put(out, text, length);
 }
 
-size_t json_string(const char *text, size_t bytes, char *out)
+size_t json_quote(const char *text, size_t bytes, char *out)
 {
     size_t n = 0, used;
 
@@ -126,7 +126,7 @@ size_t json_string(const char *text, size_t bytes, char *out)
     return n;
 }
 
-size_t json_string_bytes(const char *text, size_t bytes)
+size_t json_quote_bytes(const char *text, size_t bytes)
 {
     char scratch[JSON_ESCAPE_MAX];
     size_t n = 2, used;

@@ -17,10 +17,10 @@ size_t json_number(double value, char out[JSON_NUMBER_MAX]);
 
 /* The text as a JSON string with its quotes, into `out`, which has room for
  * JSON_ESCAPE_MAX * bytes + 2. What is not UTF-8 becomes U+FFFD. The bytes written; no NUL. */
-size_t json_string(const char *text, size_t bytes, char *out);
+size_t json_quote(const char *text, size_t bytes, char *out);
 
-/* The bytes that json_string would write. */
-size_t json_string_bytes(const char *text, size_t bytes);
+/* The bytes that json_quote would write. */
+size_t json_quote_bytes(const char *text, size_t bytes);
 
 /* The bytes of the well-formed UTF-8 character at the start of `text`; 0 when there is none. */
 size_t json_utf8_length(const char *text, size_t bytes);

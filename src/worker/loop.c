@@ -182,7 +182,7 @@ static void run_order(struct worker *w, uint64_t start_ns, struct proto_answer *
     answer_send(&w->channel, answer, result.kind == PROTO_ANSWER_RESULT ? w->task.media : "",
                 result.body);
     task_end(&w->task);
-    remote_end_task(&w->remote);
+    remote_end_task(&w->task);
     log_context(NULL, NULL);
     log_context_job(NULL);
 }

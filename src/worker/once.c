@@ -1,11 +1,9 @@
 #include "worker/once.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
 
-#include "base/clock.h"
+#include "base/buf.h"
 #include "ipc/description.h"
 #include "program/values.h"
 #include "worker/call.h"
@@ -14,59 +12,61 @@
 
 enum { EXIT_RETRY = 75, READ_BYTES = 64 << 10 };
 
-/* Memory with these bytes in it, to be read from the start; negative errno. */
-static int make_memory(const char *name, const void *data, size_t bytes)
+/* What is still to be written to its input. */
+struct feed {
+    struct buf values; /* behind their length */
+    struct iovec left[2];
+    size_t at;
+};
+
+/* 0, or -1 when the task has failed. */
+static int make_feed(struct task *t, struct feed *feed)
 {
-    CLEANUP_FD int fd = memfd_create(name, MFD_CLOEXEC);
-    size_t done = 0;
+    const struct order *o = t->order;
+    struct buf *b = &feed->values;
+    uint32_t bytes = 0;
 
-    if (fd < 0)
-        return -errno;
-    while (done < bytes) {
-        ssize_t n = write(fd, (const char *)data + done, bytes - done);
-        if (n < 0 && errno != EINTR)
-            return -errno;
-        done += n > 0 ? (size_t)n : 0;
-    }
-    if (lseek(fd, 0, SEEK_SET) < 0)
-        return -errno;
-    return take_fd(&fd);
-}
-
-static int make_values(const struct order *o)
-{
-    struct buf b;
-    int rc;
-
-    buf_init(&b, VALUES_BYTES_MAX);
+    buf_init(b, VALUES_BYTES_MAX);
+    (void)buf_add(b, &bytes, sizeof(bytes));
     for (uint32_t i = 0; i < o->params.count; i++) {
         const struct prong_param *p = description_param_at(&o->kernel->kernel, i);
         char scratch[40];
-        size_t bytes;
+        size_t n;
         const char *text;
         if (p->type == PRONG_VALUES)
             continue;
-        text = call_param_text(o, i, scratch, &bytes);
-        values_put(&b, p->name, text, bytes);
+        text = call_param_text(o, i, scratch, &n);
+        values_put(b, p->name, text, n);
     }
-    rc = buf_failed(&b);
-    if (rc == 0)
-        rc = make_memory("prong-values", b.data, b.size);
-    buf_release(&b);
-    return rc;
+    if (buf_failed(b) < 0)
+        return task_fail(t, "The parameters are more than program %s can be given.",
+                         o->kernel->program->name);
+    bytes = (uint32_t)(b->size - sizeof(bytes));
+    memcpy(b->data, &bytes, sizeof(bytes));
+    feed->left[0] = (struct iovec) {.iov_base = b->data, .iov_len = b->size};
+    feed->left[1] =
+        (struct iovec) {.iov_base = (void *)(uintptr_t)o->input.data, .iov_len = o->input.size};
+    feed->at = 0;
+    return 0;
 }
 
-static struct copy *start(struct task *t)
+/* Writes what there is room for, and then closes its input. One that does not read it all need not. */
+static void give(struct feed *feed, struct copy *copy)
 {
-    CLEANUP_FD int values = make_values(t->order);
-    CLEANUP_FD int input = make_memory("prong-input", t->order->input.data, t->order->input.size);
-    int fds[LEND_ONCE_FD_COUNT] = {[LEND_ONCE_VALUES] = values, [LEND_ONCE_INPUT] = input};
-
-    if (values >= 0 && input >= 0)
-        return remote_borrow(t, t->order->kernel->program_place, fds);
-    (void)task_fail(t, "There is no memory for the input of program %s: %s.",
-                    t->order->kernel->program->name, strerror(values < 0 ? -values : -input));
-    return NULL;
+    while (copy->in_fd >= 0 && feed->at < ARRAY_SIZE(feed->left)) {
+        struct iovec *piece = &feed->left[feed->at];
+        ssize_t n = write(copy->in_fd, piece->iov_base, piece->iov_len);
+        if (n < 0 && (errno == EAGAIN || errno == EINTR))
+            return;
+        if (n < 0)
+            break;
+        piece->iov_base = (char *)piece->iov_base + n;
+        piece->iov_len -= (size_t)n;
+        feed->at += piece->iov_len == 0;
+    }
+    check_close_fd(&copy->in_fd);
+    copy->in_fd = -1;
+    copy->wants_out = false;
 }
 
 static int fail_full(struct task *t)
@@ -75,50 +75,46 @@ static int fail_full(struct task *t)
                      t->out->max);
 }
 
-/* What there is of its answer. 1 while there may be more, 0 at its end, -1 when the task has failed. */
-static int read_answer(struct task *t, struct copy *copy)
+/* What there is of its answer, up to READ_BYTES. 1 while there may be more, 0 at its end, -1 when the task
+ * has failed. *ret_waits: nothing is there now. */
+static int read_answer(struct task *t, struct copy *copy, bool *ret_waits)
 {
-    for (;;) {
-        size_t before = t->out->size;
-        size_t room = MIN((size_t)READ_BYTES, t->out->max - before + 1);
-        char spare;
-        char *at = before < t->out->max
-                       ? output_reserve(t->out, MIN(room, t->out->max - before))
-                       : &spare;
-        ssize_t n;
+    size_t before = t->out->size;
+    size_t room = MIN((size_t)READ_BYTES, t->out->max - before);
+    char spare = 0; /* for the byte too many */
+    char *at = room == 0 ? &spare : output_reserve(t->out, room);
+    ssize_t n;
 
-        if (at == NULL)
-            return task_fail(t, "There is no memory for the result.");
-        n = read(copy->out_fd, at, at == &spare ? 1 : t->out->size - before);
-        if (n > 0 && at == &spare)
-            return fail_full(t);
-        t->out->size = before + (size_t)MAX(n, (ssize_t)0);
-        if (n < 0 && (errno == EAGAIN || errno == EINTR))
-            return 1;
-        if (n <= 0)
-            return 0;
-        if (task_is_cancelled(t, task_coarse_now_ns()))
-            return 1;
-    }
+    if (at == NULL)
+        return task_fail(t, "There is no memory for the result.");
+    n = read(copy->out_fd, at, MAX(room, (size_t)1));
+    *ret_waits = n < 0 && (errno == EAGAIN || errno == EINTR);
+    if (n > 0 && room == 0)
+        return fail_full(t);
+    t->out->size = before + (size_t)MAX(n, (ssize_t)0);
+    return n > 0 || *ret_waits;
 }
 
 /* Until it has ended and all is read; -1 when it has to be killed before. */
-static int follow(struct task *t, struct copy *copy)
+static int follow(struct task *t, struct copy *copy, struct feed *feed)
 {
     bool is_open = true;
 
+    copy->wants_out = true;
     while (is_open || !copy->has_died) {
-        bool had_died = copy->has_died;
-        int rc = is_open ? read_answer(t, copy) : 0;
+        bool had_died = copy->has_died, waits = true;
+        int rc;
+        give(feed, copy);
+        rc = is_open ? read_answer(t, copy, &waits) : 1;
         if (rc < 0 || task_is_cancelled(t, task_coarse_now_ns()))
             return -1;
-        if (is_open && (rc == 0 || had_died)) {
-            /* What somebody else still holds open is not waited for. */
+        /* What somebody else still holds open is not waited for. */
+        if (rc == 0 || (had_died && waits)) {
             check_close_fd(&copy->out_fd);
             copy->out_fd = -1;
             is_open = false;
         }
-        if (is_open || !copy->has_died)
+        if (waits && !(copy->has_died && !is_open))
             remote_wait(t, copy, REMOTE_LOOK_MS);
     }
     return 0;
@@ -137,19 +133,15 @@ static int judge(struct task *t, struct copy *copy)
                      remote_last_words(t, copy));
 }
 
-int once_run(struct prong_ctx *ctx, uint64_t lo, uint64_t hi)
+static int run(struct task *t, struct feed *feed)
 {
-    struct task *t = CONTAINER_OF(ctx, struct task, ctx);
     struct remote *r = t->remote;
     int rc;
 
-    (void)lo;
-    (void)hi;
-    r->copy = start(t);
+    r->copy = remote_borrow(t, t->order->kernel->program_place);
     if (r->copy == NULL)
         return -1;
-    (void)fcntl(r->copy->out_fd, F_SETFL, O_NONBLOCK);
-    rc = follow(t, r->copy);
+    rc = follow(t, r->copy, feed);
     if (rc == 0)
         rc = judge(t, r->copy);
     /* Killed if it has not ended. */
@@ -158,5 +150,19 @@ int once_run(struct prong_ctx *ctx, uint64_t lo, uint64_t hi)
         copies_kill(&r->copies, r->copy);
     }
     r->copy = NULL;
+    return rc;
+}
+
+int once_run(struct prong_ctx *ctx, uint64_t lo, uint64_t hi)
+{
+    struct task *t = CONTAINER_OF(ctx, struct task, ctx);
+    struct feed feed;
+    int rc = make_feed(t, &feed);
+
+    (void)lo;
+    (void)hi;
+    if (rc == 0)
+        rc = run(t, &feed);
+    buf_release(&feed.values);
     return rc;
 }

@@ -27,17 +27,6 @@ int remote_init(struct remote *r, const struct registry *registry, int spawn_fd,
     return copies_init(&r->copies, registry, spawn_fd, result_bytes_max);
 }
 
-void remote_end_task(struct remote *r)
-{
-    if (r->copy != NULL)
-        copies_release(&r->copies, r->copy);
-    r->copy = NULL;
-    if (r->meta.capacity > FRAME_KEEP_BYTES) {
-        buf_release(&r->meta);
-        buf_init(&r->meta, META_MAX);
-    }
-}
-
 static struct task *of(struct prong_ctx *ctx)
 {
     return CONTAINER_OF(ctx, struct task, ctx);
@@ -71,13 +60,26 @@ void remote_wait(struct task *t, struct copy *copy, int timeout_ms)
 const char *remote_last_words(struct task *t, struct copy *copy)
 {
     static char text[PROTO_ERROR_MAX * 3 / 4];
-    static const char before[] = " Its last words: ";
 
     (void)words_read(&copy->words, log_line, t);
     words_flush(&copy->words, log_line, t);
-    memcpy(text, before, sizeof(before));
-    words_last(&copy->words, text + sizeof(before) - 1, sizeof(text) - sizeof(before) + 1);
-    return text[sizeof(before) - 1] == '\0' ? "" : text;
+    words_last_sentence(&copy->words, text, sizeof(text));
+    return text;
+}
+
+void remote_end_task(struct task *t)
+{
+    struct remote *r = t->remote;
+
+    if (r->copy != NULL) {
+        words_flush(&r->copy->words, log_line, t);
+        copies_release(&r->copies, r->copy);
+    }
+    r->copy = NULL;
+    if (r->meta.capacity > FRAME_KEEP_BYTES) {
+        buf_release(&r->meta);
+        buf_init(&r->meta, META_MAX);
+    }
 }
 
 /* ---- its end ---- */
@@ -145,12 +147,12 @@ static int lost(struct task *t, struct copy *copy, const struct talk_said *said)
 
 /* ---- a copy that is ready ---- */
 
-struct copy *remote_borrow(struct task *t, uint32_t place, const int *once_fds)
+struct copy *remote_borrow(struct task *t, uint32_t place)
 {
     struct copies *c = &t->remote->copies;
     struct copy *copy;
 
-    copies_wish(c, place, once_fds);
+    copies_wish(c, place);
     while ((copy = copies_granted(c)) == NULL && c->refused == 0) {
         if (task_is_cancelled(t, task_coarse_now_ns())) {
             copies_forget(c);
@@ -167,8 +169,7 @@ struct copy *remote_borrow(struct task *t, uint32_t place, const int *once_fds)
 static int fail_late(struct task *t, struct copy *copy)
 {
     (void)task_fail(t, "Program %s was not ready within %.3g s, and was killed.%s",
-                    copy->program->name,
-                    (double)copy->program->start_ns / (double)CLOCK_NS_PER_S,
+                    copy->program->name, (double)copy->program->start_ns / (double)CLOCK_NS_PER_S,
                     remote_last_words(t, copy));
     drop(t, copy);
     return -1;
@@ -203,7 +204,7 @@ static int get_copy(struct task *t)
     if (r->copy == NULL)
         r->copy = copies_held(&r->copies, place);
     if (r->copy == NULL)
-        r->copy = remote_borrow(t, place, NULL);
+        r->copy = remote_borrow(t, place);
     return r->copy == NULL ? -1 : await_ready(t, r->copy);
 }
 

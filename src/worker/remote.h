@@ -30,13 +30,13 @@ int remote_init(struct remote *r, const struct registry *registry, int spawn_fd,
                 size_t result_bytes_max);
 
 /* After each task: the copy that it used may serve others. */
-void remote_end_task(struct remote *r);
+void remote_end_task(struct task *t);
 
 /* What stands in the declaration of a program's kernel. */
 const struct registry_remote *remote_functions(void);
 
 /* For worker/once.h: has the wished copy, or NULL when the task has failed or is cancelled. */
-struct copy *remote_borrow(struct task *t, uint32_t place, const int *once_fds);
+struct copy *remote_borrow(struct task *t, uint32_t place);
 
 /* Waits a little for something to happen; a line that the program writes is logged for the task. */
 void remote_wait(struct task *t, struct copy *copy, int timeout_ms);

@@ -33,9 +33,9 @@ struct zygote {
     int epoll_fd;
 };
 
-static pid_t start_copy(void *arg, uint32_t place, const int *once_fds, int ret_fds[LEND_FD_COUNT])
+static pid_t start_copy(void *arg, uint32_t place, int ret_fds[LEND_FD_COUNT])
 {
-    return start_program(arg, place, once_fds, ret_fds);
+    return start_program(arg, place, ret_fds);
 }
 
 static int watch(const struct zygote *z, int fd, uint32_t tag)

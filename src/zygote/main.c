@@ -15,14 +15,16 @@
 #include "base/parse.h"
 #include "ipc/proto.h"
 #include "worker/host.h"
+#include "worker/remote.h"
 #include "zygote/announce.h"
 #include "zygote/loop.h"
+#include "zygote/offers.h"
 #include "zygote/reap.h"
-#include "zygote/selftest.h"
+#include "zygote/trial.h"
 
 enum { EXIT_USAGE = 64, EXIT_SYSTEM = 71 };
 
-#define SELFTEST_TIMEOUT_NS (5 * CLOCK_NS_PER_S)
+#define TRIAL_TIMEOUT_NS (5 * CLOCK_NS_PER_S)
 
 static const char usage[] = "Usage: prong-zygote KERNELS_DIR LOG_LEVEL [--parent PID] "
                             "[--log-format FORMAT] [--enable-fault-kernel]\n"
@@ -118,13 +120,66 @@ static void forbid_threads(void)
     (void)setenv("MKL_NUM_THREADS", "1", 1);
 }
 
-static void load_kernels(struct registry *r, const struct arguments *a, int reap_fd)
+/* Where the Python SDK lies: beside us, in the tree that we were built in or installed to. */
+static const char *find_sdk(void)
 {
+    static const char *const places[] = {"../../src/sdk/python", "../../lib/prong/python"};
+    static char path[PATH_MAX];
+    char self[PATH_MAX], candidate[PATH_MAX];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+    char *slash;
+
+    self[MAX(n, (ssize_t)0)] = '\0';
+    slash = strrchr(self, '/');
+    if (slash == NULL)
+        return NULL;
+    *slash = '\0';
+    for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
+        n = snprintf(candidate, sizeof(candidate), "%s/%s", self, places[i]);
+        if (n > 0 && n < PATH_MAX && realpath(candidate, path) != NULL)
+            return path;
+    }
+    return NULL;
+}
+
+static void load_programs(struct registry *r, struct refusals *refused, const struct folder *folder,
+                          const struct zygote_config *z)
+{
+    struct offers_config config = {
+        .folder = folder,
+        .remote = remote_functions(),
+        .sdk = find_sdk(),
+        .reap_fd = z->reap_fd,
+        .refuse = refusals_add,
+        .refuse_arg = refused,
+    };
+    uint64_t patience_ns = offers_patience_ns(folder);
+
+    if (patience_ns > 0 && announce_loading(z->control_fd, patience_ns) < 0)
+        _exit(ZYGOTE_EXIT_DONE);
+    offers_run(r, &config);
+}
+
+/* The folder stays: kernels point to the limits in its manifests. */
+static void load_kernels(struct registry *r, struct refusals *refused, const struct arguments *a,
+                         const struct zygote_config *z)
+{
+    static struct folder folder;
+    struct trial_config config = {
+        .folder = &folder,
+        .host = host_table(),
+        .with_fault = a->with_fault,
+        .reap_fd = z->reap_fd,
+        .timeout_ns = TRIAL_TIMEOUT_NS,
+        .refuse = refusals_add,
+        .refuse_arg = refused,
+    };
     struct err err;
 
-    if (registry_load(r, a->kernels_dir, a->with_fault, host_table(), &err) < 0)
+    if (folder_read(a->kernels_dir, &folder, refusals_add, refused, &err) < 0)
         log_error("no kernel is loaded: %s", err.text);
-    selftest_run(r, reap_fd, SELFTEST_TIMEOUT_NS);
+    trial_run(r, &config);
+    load_programs(r, refused, &folder, z);
     for (uint32_t i = 0; i < r->count; i++) {
         if (r->kernels[i].broken != NULL)
             log_error("kernel %s is broken: %s", r->kernels[i].kernel.name, r->kernels[i].broken);
@@ -134,6 +189,7 @@ static void load_kernels(struct registry *r, const struct arguments *a, int reap
 int main(int argc, char **argv)
 {
     static struct registry registry;
+    static struct refusals refused;
     struct arguments a = read_arguments(argc, argv);
     struct zygote_config config = {
         .registry = &registry,
@@ -153,9 +209,9 @@ int main(int argc, char **argv)
     }
     if (announce_hello(config.control_fd) < 0)
         _exit(ZYGOTE_EXIT_DONE);
-    load_kernels(&registry, &a, config.reap_fd);
-    /* Loaded; from here on no path is opened, and a mounted directory can be unmounted. */
-    if (chdir("/") < 0 || announce_kernels(config.control_fd, &registry) < 0)
+    load_kernels(&registry, &refused, &a, &config);
+    /* Loaded; from here on only the children that become programs open a path. */
+    if (chdir("/") < 0 || announce_kernels(config.control_fd, &registry, &refused) < 0)
         _exit(ZYGOTE_EXIT_DONE);
     log_debug("%u kernels are ready", registry.count);
     _exit(zygote_run(&config));

@@ -114,18 +114,12 @@ static int tell(struct programs *p, uint32_t slot, const void *frame, size_t byt
     return chan_send(p->workers[slot].fd, &iov, 1, fds, fd_count, MSG_DONTWAIT);
 }
 
-static void end_wish(struct programs_worker *w)
-{
-    w->has_wish = false;
-    close_fds(w->once_fds, LEND_ONCE_FD_COUNT);
-}
-
 static int refuse(struct programs *p, uint32_t slot, int error)
 {
     struct lend_refused refused = {
         .head = chan_head((enum proto_type)LEND_REFUSED, sizeof(refused)), .error = error};
 
-    end_wish(&p->workers[slot]);
+    p->workers[slot].has_wish = false;
     return tell(p, slot, &refused, sizeof(refused), NULL, 0);
 }
 
@@ -142,13 +136,12 @@ static int lend(struct programs *p, uint32_t slot, struct programs_copy *c)
         .is_ready = c->is_ready,
         .may_keep = may_keep,
     };
-    int first = program->runs_once ? LEND_OUT : LEND_SOCKET;
     int rc;
 
-    end_wish(&p->workers[slot]);
+    p->workers[slot].has_wish = false;
     c->holder = (int32_t)slot;
     c->is_greeted = true;
-    rc = tell(p, slot, &lent, sizeof(lent), c->fds + first, (size_t)(LEND_FD_COUNT - first));
+    rc = tell(p, slot, &lent, sizeof(lent), c->fds, LEND_FD_COUNT);
     if (may_keep || program->runs_once)
         close_fds(c->fds, LEND_FD_COUNT);
     return rc;
@@ -158,14 +151,13 @@ static int lend(struct programs *p, uint32_t slot, struct programs_copy *c)
 static int start(struct programs *p, uint32_t slot)
 {
     struct programs_worker *w = &p->workers[slot];
-    const struct program *program = program_of(p, w->program);
     struct programs_copy *c = find_free_place(p);
     int fds[LEND_FD_COUNT] = {-1, -1, -1};
     pid_t pid;
 
     if (c == NULL)
         return refuse(p, slot, EAGAIN);
-    pid = p->start(p->start_arg, w->program, program->runs_once ? w->once_fds : NULL, fds);
+    pid = p->start(p->start_arg, w->program, fds);
     if (pid < 0)
         return refuse(p, slot, -pid);
     *c = (struct programs_copy) {
@@ -219,25 +211,16 @@ static void serve_oldest(struct programs *p, uint32_t program)
 
 /* ---- what workers say ---- */
 
-static int take_borrow(struct programs *p, uint32_t slot, const struct lend_borrow *f, int *fds,
-                       size_t *fd_count)
+static int take_borrow(struct programs *p, uint32_t slot, const struct lend_borrow *f)
 {
     struct programs_worker *w = &p->workers[slot];
-    bool runs_once;
 
     if (w->has_wish || f->program >= p->registry->program_count ||
         count_held(p, slot) >= PROGRAMS_COPIES_PER_WORKER)
         return -EPROTO;
-    runs_once = program_of(p, f->program)->runs_once;
-    if (*fd_count != (runs_once ? LEND_ONCE_FD_COUNT : 0))
-        return -EPROTO;
     w->has_wish = true;
     w->program = f->program;
     w->wish = p->next_wish++;
-    memcpy(w->once_fds, fds, *fd_count * sizeof(int));
-    for (size_t i = *fd_count; i < LEND_ONCE_FD_COUNT; i++)
-        w->once_fds[i] = -1;
-    *fd_count = 0; /* ours now */
     return try_wish(p, slot);
 }
 
@@ -249,7 +232,7 @@ static int take_forget(struct programs *p, uint32_t slot)
     /* What it wished for is on its way, or the refusal. */
     if (!p->workers[slot].has_wish)
         return 0;
-    end_wish(&p->workers[slot]);
+    p->workers[slot].has_wish = false;
     return tell(p, slot, &forgotten, sizeof(forgotten), NULL, 0);
 }
 
@@ -282,15 +265,12 @@ static int take_about_copy(struct programs *p, uint32_t slot, const struct lend_
     }
 }
 
-static int take_frame(struct programs *p, uint32_t slot, const struct proto_head *head, int *fds,
-                      size_t *fd_count)
+static int take_frame(struct programs *p, uint32_t slot, const struct proto_head *head)
 {
     size_t bytes = head->bytes;
 
     if (head->type == LEND_BORROW && bytes == sizeof(struct lend_borrow))
-        return take_borrow(p, slot, (const void *)head, fds, fd_count);
-    if (*fd_count > 0)
-        return -EPROTO;
+        return take_borrow(p, slot, (const void *)head);
     if (head->type == LEND_FORGET && bytes == sizeof(struct lend_plain))
         return take_forget(p, slot);
     if (head->type >= LEND_RETURN && head->type <= LEND_KILL && bytes == sizeof(struct lend_copy))
@@ -300,8 +280,7 @@ static int take_frame(struct programs *p, uint32_t slot, const struct proto_head
 
 static void close_worker(struct programs_worker *w)
 {
-    if (w->has_wish)
-        end_wish(w);
+    w->has_wish = false;
     check_close_fd(&w->fd);
     w->fd = -1;
 }
@@ -313,16 +292,13 @@ int programs_receive(struct programs *p, uint32_t slot)
 
     for (int i = 0; i < FRAMES_MAX && rc == 0 && w->fd >= 0; i++) {
         alignas(8) char frame[sizeof(struct lend_copy)];
-        int fds[PROTO_FDS_MAX];
-        size_t fd_count = 0;
-        ssize_t got = chan_recv(w->fd, frame, sizeof(frame), fds, &fd_count, MSG_DONTWAIT);
+        ssize_t got = chan_recv(w->fd, frame, sizeof(frame), NULL, NULL, MSG_DONTWAIT);
         if (got == -EAGAIN)
             return 0;
         if (got <= 0)
             rc = got == 0 || got == -ECONNRESET ? -EPIPE : -EPROTO;
         else
-            rc = take_frame(p, slot, (const void *)frame, fds, &fd_count);
-        chan_close_fds(fds, fd_count);
+            rc = take_frame(p, slot, (const void *)frame);
     }
     if (rc < 0)
         close_worker(w);
@@ -332,7 +308,7 @@ int programs_receive(struct programs *p, uint32_t slot)
 void programs_add_worker(struct programs *p, uint32_t slot, int fd)
 {
     CHECK(slot < PROTO_WORKERS_MAX && p->workers[slot].fd < 0);
-    p->workers[slot] = (struct programs_worker) {.fd = fd, .once_fds = {-1, -1}};
+    p->workers[slot] = (struct programs_worker) {.fd = fd};
 }
 
 void programs_worker_gone(struct programs *p, uint32_t slot, int status)

@@ -23,10 +23,8 @@ enum { PROGRAMS_COPIES_MAX = 1024, PROGRAMS_COPIES_PER_WORKER = 32 };
 
 #define PROGRAMS_QUIET_NS (2 * CLOCK_NS_PER_S)
 
-/* Starts a process of program `place`, with enum lend_once_fd fds for one that runs once, else NULL.
- * ret_fds are ours: LEND_SOCKET is -1 for one that runs once. Its pid, or negative errno. */
-typedef pid_t programs_start(void *arg, uint32_t place, const int *once_fds,
-                             int ret_fds[LEND_FD_COUNT]);
+/* Starts a process of program `place`; ret_fds are ours. Its pid, or negative errno. */
+typedef pid_t programs_start(void *arg, uint32_t place, int ret_fds[LEND_FD_COUNT]);
 
 struct programs_copy {
     uint64_t id; /* 0: the place is free */
@@ -44,7 +42,6 @@ struct programs_worker {
     bool has_wish;
     uint32_t program; /* that it wishes for */
     uint64_t wish;    /* the lower, the older */
-    int once_fds[LEND_ONCE_FD_COUNT];
 };
 
 struct programs {

@@ -3,22 +3,19 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 
 #include "base/err.h"
 #include "program/values.h"
 #include "worker/sandbox.h"
 #include "zygote/spawn.h"
 
-enum { EXIT_NOT_STARTED = 126, CHILD_FD = 3, WORDS_MAX = 256 };
+enum { EXIT_NOT_STARTED = 126, CHILD_FD = 3, WORD_BYTES_MAX = 16 << 20 };
 
 struct start {
     const struct start_config *config;
     const struct program *program;
-    const int *once_fds;
     int theirs[LEND_FD_COUNT];
 };
 
@@ -37,17 +34,15 @@ static void limit(int resource, uint64_t value)
         give_up("a limit is refused", strerror(errno));
 }
 
-/* Afterwards: nothing or the input, the pipes, and on CHILD_FD the socket, or what the task gives. */
+/* Afterwards it has its three streams, and on CHILD_FD the socket, if it speaks frames. */
 static void enter_sandbox(const struct start *s)
 {
-    bool once = s->once_fds != NULL;
+    bool once = s->program->runs_once;
     struct sandbox_rules rules = {
         .name = "prong-program",
         .parent = s->config->zygote,
-        .keep = {once ? s->once_fds[LEND_ONCE_VALUES] : s->theirs[LEND_SOCKET],
-                 s->theirs[LEND_OUT], s->theirs[LEND_ERR],
-                 once ? s->once_fds[LEND_ONCE_INPUT] : -1},
-        .keep_count = 4,
+        .keep = {s->theirs[LEND_SOCKET], s->theirs[LEND_OUT], s->theirs[LEND_ERR]},
+        .keep_count = LEND_FD_COUNT,
     };
     struct err err;
 
@@ -55,43 +50,88 @@ static void enter_sandbox(const struct start *s)
     if (sandbox_enter(&rules, &err) < 0)
         give_up("the sandbox", err.text);
     if (dup2(CHILD_FD + LEND_OUT, STDOUT_FILENO) < 0 ||
-        (once && dup2(CHILD_FD + 3, STDIN_FILENO) < 0))
+        (once && dup2(CHILD_FD + LEND_SOCKET, STDIN_FILENO) < 0))
         give_up("its streams", strerror(errno));
-    (void)close_range(CHILD_FD + 1, ~0U, 0);
+    (void)close_range(once ? CHILD_FD : CHILD_FD + 1, ~0U, 0);
     (void)signal(SIGPIPE, SIG_DFL);
     if (!once)
         (void)fcntl(CHILD_FD, F_SETFD, 0);
 }
 
+/* Not a byte more: what follows is the program's. */
+static void read_exactly(void *out, size_t bytes)
+{
+    size_t done = 0;
+
+    while (done < bytes) {
+        ssize_t n = read(STDIN_FILENO, (char *)out + done, bytes - done);
+        if (n == 0 || (n < 0 && errno != EINTR))
+            give_up("its parameters", "they did not come");
+        done += n > 0 ? (size_t)n : 0;
+    }
+}
+
 /* Nobody but this child reads what a request has brought. */
 static void read_values(struct values *ret)
 {
-    struct stat st;
-    void *map;
+    uint32_t bytes;
+    char *data;
 
-    if (fstat(CHILD_FD, &st) < 0 || st.st_size < 0 || st.st_size > VALUES_BYTES_MAX)
-        give_up("its parameters", "they are not there");
-    ret->count = 0;
-    if (st.st_size == 0)
-        return;
-    map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, CHILD_FD, 0);
-    if (map == MAP_FAILED || values_read(map, (size_t)st.st_size, ret) < 0)
+    read_exactly(&bytes, sizeof(bytes));
+    if (bytes > VALUES_BYTES_MAX)
+        give_up("its parameters", "they are too long");
+    data = malloc(bytes + 1U);
+    if (data == NULL)
+        give_up("its parameters", "there is no memory");
+    read_exactly(data, bytes);
+    if (values_read(data, bytes, ret) < 0)
         give_up("its parameters", "they make no sense");
 }
 
-static char **make_words(const struct values *v, const char *const *template)
+/* What manifest_fill puts words together from. */
+struct filling {
+    const struct values *values;
+    const struct prong_kernel *kernel;
+};
+
+static int put_value(void *arg, uint32_t index, struct buf *out)
 {
+    const struct filling *f = arg;
+    const char *text = values_find(f->values, f->kernel->params[index].name);
+
+    return text == NULL ? -EINVAL : buf_add_text(out, text);
+}
+
+static char *make_word(struct filling *f, const char *template)
+{
+    struct err err = {.text = "there is no memory"};
+    struct buf b;
+    char *word;
+
+    buf_init(&b, WORD_BYTES_MAX);
+    if (manifest_fill(template, f->kernel, put_value, f, &b, &err) < 0 || buf_add(&b, "", 1) < 0)
+        give_up("its command", err.text);
+    word = buf_take(&b);
+    if (word == NULL)
+        give_up("its command", "there is no memory");
+    return word;
+}
+
+/* The words as they stand, or with what the task gives. */
+static char **make_words(const struct values *v, const struct program *program)
+{
+    struct filling f = {.values = v};
+    bool once = program->runs_once;
     size_t count = 0;
     char **words;
 
-    while (template[count] != NULL)
+    if (once)
+        f.kernel = &program->manifest->declared->kernel;
+    while (program->argv[count] != NULL)
         count++;
     words = calloc(count + 1, sizeof(*words));
-    for (size_t i = 0; words != NULL && i < count; i++) {
-        words[i] = values_expand(v, template[i]);
-        if (words[i] == NULL)
-            give_up("its command", "there is no memory");
-    }
+    for (size_t i = 0; words != NULL && i < count; i++)
+        words[i] = once ? make_word(&f, program->argv[i]) : (char *)(uintptr_t)program->argv[i];
     return words;
 }
 
@@ -120,42 +160,46 @@ static void run_child(void *arg)
     char **words, **env;
 
     enter_sandbox(s);
-    if (s->once_fds != NULL) {
+    if (program->runs_once)
         read_values(&values);
-        (void)fcntl(CHILD_FD, F_SETFD, FD_CLOEXEC);
-    }
-    words = make_words(&values, program->argv);
+    words = make_words(&values, program);
     env = make_environment(&values, program->env);
     if (words == NULL || env == NULL)
         give_up(program->name, "there is no memory");
     if (chdir(s->config->registry->dir) < 0)
         give_up(s->config->registry->dir, strerror(errno));
-    limit(RLIMIT_AS, program->memory_bytes);
-    limit(RLIMIT_CPU, program->cpu_s);
-    environ = env; /* its own PATH is searched */
-    (void)execvp(words[0], words);
-    give_up(words[0], strerror(errno));
+    limit(RLIMIT_AS, program->manifest->limits.memory_bytes);
+    limit(RLIMIT_CPU, program->manifest->limits.cpu_s);
+    (void)execve(program->path, words, env);
+    give_up(program->path, strerror(errno));
 }
 
-/* Both ends close-on-exec: the child's is made one of its three streams, or descriptor 3. */
+/* All close-on-exec: the child's end is made one of its three streams, or descriptor 3. */
 static int make_pipes(struct start *s, int ours[LEND_FD_COUNT])
 {
     int pair[2];
 
     for (int i = 0; i < LEND_FD_COUNT; i++)
         ours[i] = s->theirs[i] = -1;
-    if (s->once_fds == NULL) {
+    if (!s->program->runs_once) {
         if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
             return -errno;
-        ours[LEND_SOCKET] = pair[0];
-        s->theirs[LEND_SOCKET] = pair[1];
+    } else {
+        if (pipe2(pair, O_CLOEXEC) < 0)
+            return -errno;
     }
+    /* The child writes to a socket too, but only reads its input. */
+    ours[LEND_SOCKET] = pair[s->program->runs_once];
+    s->theirs[LEND_SOCKET] = pair[!s->program->runs_once];
     for (int i = LEND_OUT; i <= LEND_ERR; i++) {
         if (pipe2(pair, O_CLOEXEC) < 0)
             return -errno;
         ours[i] = pair[0];
         s->theirs[i] = pair[1];
     }
+    /* Our ends do not wait, and a worker may not say so itself. */
+    for (int i = 0; i < LEND_FD_COUNT; i++)
+        (void)fcntl(ours[i], F_SETFL, O_NONBLOCK | fcntl(ours[i], F_GETFL));
     return 0;
 }
 
@@ -167,11 +211,9 @@ static void close_all(int fds[LEND_FD_COUNT])
     }
 }
 
-pid_t start_program(const struct start_config *c, uint32_t place, const int *once_fds,
-                    int ret_fds[LEND_FD_COUNT])
+pid_t start_program(const struct start_config *c, uint32_t place, int ret_fds[LEND_FD_COUNT])
 {
-    struct start s = {
-        .config = c, .program = c->registry->programs[place], .once_fds = once_fds};
+    struct start s = {.config = c, .program = c->registry->programs[place]};
     int ours[LEND_FD_COUNT];
     pid_t pid = make_pipes(&s, ours);
 

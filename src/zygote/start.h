@@ -16,10 +16,8 @@ struct start_config {
 };
 
 /* Forks a child that becomes the program at `place`, in the kernels' directory, with its environment and
- * nothing of ours. `once_fds`: enum lend_once_fd, they stay the caller's; NULL for one that speaks frames.
- * On success ret_fds are the caller's, -1 where there is none. The pid, or negative errno. A child that
- * cannot become it says why on its standard error, and ends with 126. */
-pid_t start_program(const struct start_config *c, uint32_t place, const int *once_fds,
-                    int ret_fds[LEND_FD_COUNT]);
+ * nothing of ours. On success ret_fds are the caller's. The pid, or negative errno. A child that cannot become
+ * it says why on its standard error, and ends with 126. */
+pid_t start_program(const struct start_config *c, uint32_t place, int ret_fds[LEND_FD_COUNT]);
 
 #endif

@@ -168,6 +168,13 @@ def test_the_zygote_is_not_linked_with(library):
     assert not [lib for lib in needed(DIR / "prong-zygote") if lib.startswith(library)]
 
 
+@pytest.mark.parametrize("program,library", [("prong-zygote", "libjansson.so.4"), ("prong-zygote", "libinih.so.1"), ("prong", "libjansson.so.4")])
+def test_no_function_of_ours_stands_in_for_a_librarys(program, library):
+    """The linker would not say so, and the library itself would call ours."""
+    (path,) = re.findall(rf"{re.escape(library)} => (\S+)", run("ldd", DIR / program).stdout)
+    assert symbols(DIR / program, "--defined-only") & symbols(path, "-D", "--defined-only") <= {"_init", "_fini"}
+
+
 def test_the_client_alone_loads_libcurl():
     """It takes milliseconds and megabytes that a server need not spend."""
     assert [p for p in PROGRAMS if any("curl" in lib for lib in needed(DIR / p))] == ["prong-client"]

@@ -67,12 +67,47 @@ static void test_the_table_is_bounded(void **state)
     catalog_release(&c);
 }
 
+static char told[256];
+
+static void note(void *arg, const char *file, const char *reason)
+{
+    size_t n = strlen(told);
+
+    assert_ptr_equal(arg, told);
+    (void)snprintf(told + n, sizeof(told) - n, "%s: %s ", file, reason);
+}
+
+static const char *tell(struct catalog *c)
+{
+    told[0] = '\0';
+    catalog_tell_refusals(c, note, told);
+    return told;
+}
+
+static void test_refusals_are_those_of_the_newest_zygote(void **state)
+{
+    static struct catalog c;
+
+    (void)state;
+    catalog_init(&c);
+    assert_string_equal(tell(&c), "");
+    assert_int_equal(catalog_refuse(&c, "a.so", "No."), 0);
+    assert_int_equal(catalog_refuse(&c, "b.so", "Neither."), 0);
+    assert_string_equal(tell(&c), "a.so: No. b.so: Neither. ");
+    catalog_begin(&c);
+    assert_string_equal(tell(&c), "");
+    for (int i = 0; i <= PROTO_REFUSALS_MAX; i++)
+        assert_int_equal(catalog_refuse(&c, "x", "y"), i < PROTO_REFUSALS_MAX ? 0 : -ENOSPC);
+    catalog_release(&c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_new_zygote_updates_the_index),
         cmocka_unit_test(test_another_version_is_refused),
         cmocka_unit_test(test_the_table_is_bounded),
+        cmocka_unit_test(test_refusals_are_those_of_the_newest_zygote),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -24,7 +24,7 @@ static int open_named(const char *name, struct plugin *p)
 
     kernel_dir_source(name, path);
     err.text[0] = '\0';
-    return plugin_open(path, p, &err);
+    return plugin_open(path, p, NULL, &err);
 }
 
 static void a_kernel_is_loaded(void **state)
@@ -66,13 +66,13 @@ static void what_is_no_shared_object_is_refused(void **state)
 
     (void)state;
     assert_int_equal(write(fd, "not ELF", 7), 7);
-    assert_int_equal(plugin_open(path, &p, &err), -ENOEXEC);
+    assert_int_equal(plugin_open(path, &p, NULL, &err), -ENOEXEC);
     assert_int_equal(fchmod(fd, 0666), 0);
-    assert_int_equal(plugin_open(path, &p, &err), -EPERM);
+    assert_int_equal(plugin_open(path, &p, NULL, &err), -EPERM);
     (void)close(fd);
     (void)unlink(path);
-    assert_int_equal(plugin_open(path, &p, &err), -ENOEXEC);
-    assert_int_equal(plugin_open("/tmp", &p, &err), -ENOEXEC);
+    assert_int_equal(plugin_open(path, &p, NULL, &err), -ENOEXEC);
+    assert_int_equal(plugin_open("/tmp", &p, NULL, &err), -ENOEXEC);
 }
 
 static void only_we_and_root_may_own_code(void **state)

@@ -1,15 +1,13 @@
 #include <errno.h>
-#include <sys/stat.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
-
-#include "../zygote/kernel_dir.h"
 
 #include "base/check.h"
 #include "base/err.h"
@@ -99,39 +97,19 @@ static void the_first_reason_for_being_broken_stays(void **state)
     registry_release(&registry);
 }
 
-static void a_directory_is_loaded_by_name_without_the_bad(void **state)
+static void a_declared_kernel_goes_with_the_registry(void **state)
 {
-    static const char *const names[] = {"twin_b",   "twin_a",    "rows", "init_fails",
-                                        "no_entry", "abi_ahead", "fault"};
-    struct kernel_dir d = kernel_dir_new(names, ARRAY_SIZE(names));
+    struct declared *first = declared_new(), *second = declared_new();
 
     (void)state;
-    assert_int_equal(registry_load(&registry, d.path, false, &host, &err), 0);
-    assert_int_equal(registry.count, 2);
-    assert_string_equal(registry.kernels[0].kernel.name, "rows");
-    assert_string_equal(registry.kernels[1].kernel.name, "twin");
+    first->kernel.name = second->kernel.name = "told";
+    assert_int_equal(registry_check_free(&registry, "told", &err), 0);
+    assert_int_equal(registry_add_declared(&registry, first, &err), 0);
+    assert_ptr_equal(registry_get(&registry, 0)->declared, first);
+    assert_int_equal(registry_check_free(&registry, "told", &err), -EEXIST);
+    assert_int_equal(registry_add_declared(&registry, second, &err), -EEXIST);
+    assert_int_equal(registry.count, 1);
     registry_release(&registry);
-    assert_int_equal(registry_load(&registry, d.path, true, &host, &err), 0);
-    assert_int_equal(registry.count, 3);
-    assert_string_equal(registry.kernels[0].kernel.name, "fault");
-    registry_release(&registry);
-    kernel_dir_free(&d, names, ARRAY_SIZE(names));
-}
-
-static void a_directory_that_others_can_write_is_refused(void **state)
-{
-    static const char *const names[] = {"rows"};
-    struct kernel_dir d = kernel_dir_new(names, 1);
-
-    (void)state;
-    assert_int_equal(chmod(d.path, 0777), 0);
-    assert_int_equal(registry_load(&registry, d.path, false, &host, &err), -EPERM);
-    assert_non_null(strstr(err.text, d.path));
-    assert_int_equal(chmod(d.path, 0770), 0);
-    assert_int_equal(registry_load(&registry, d.path, false, &host, &err), -EPERM);
-    assert_int_equal(registry.count, 0);
-    kernel_dir_free(&d, names, 1);
-    assert_int_equal(registry_load(&registry, d.path, false, &host, &err), -ENOENT);
 }
 
 int main(void)
@@ -141,8 +119,7 @@ int main(void)
         cmocka_unit_test(a_description_that_prong_would_refuse_is_refused_here),
         cmocka_unit_test(there_is_room_for_so_many),
         cmocka_unit_test(the_first_reason_for_being_broken_stays),
-        cmocka_unit_test(a_directory_is_loaded_by_name_without_the_bad),
-        cmocka_unit_test(a_directory_that_others_can_write_is_refused),
+        cmocka_unit_test(a_declared_kernel_goes_with_the_registry),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -58,11 +58,11 @@ static void any_double_reads_back(void **state)
 static void check_string(const char *text, size_t bytes, const char *expected)
 {
     char out[256];
-    size_t n = json_string(text, bytes, out);
+    size_t n = json_quote(text, bytes, out);
 
     out[n] = '\0';
     assert_string_equal(out, expected);
-    assert_int_equal(json_string_bytes(text, bytes), n);
+    assert_int_equal(json_quote_bytes(text, bytes), n);
 }
 
 static void strings_are_escaped(void **state)
@@ -97,7 +97,7 @@ static void bad_utf8_is_replaced(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
         char out[64];
-        size_t n = json_string(bad[i], strlen(bad[i]), out);
+        size_t n = json_quote(bad[i], strlen(bad[i]), out);
         assert_int_equal(n, 2 + 3 * strlen(bad[i]));
         assert_memory_equal(out + 1, "\xef\xbf\xbd", 3);
     }

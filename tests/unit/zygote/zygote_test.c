@@ -17,6 +17,7 @@
 #include "base/check.h"
 #include "base/fd.h"
 #include "ipc/description.h"
+#include "ipc/wire.h"
 
 extern char **environ;
 
@@ -31,6 +32,8 @@ struct zygote_under_test {
     char kernels[KERNELS_SEEN_MAX][64];
     char broken[KERNELS_SEEN_MAX][256];
     uint32_t kernel_count;
+    char refused[4][256]; /* files */
+    uint32_t refused_count;
 };
 
 static const char *const usual[] = {"probe", "rows"};
@@ -87,6 +90,19 @@ static void note_kernel(const struct proto_kernel *k)
     free(d);
 }
 
+static bool note_refused(size_t n)
+{
+    struct wire_reader r;
+
+    if (chan_frame(frame, n, PROTO_REFUSED, sizeof(struct proto_refused)) == NULL)
+        return false;
+    wire_read_init(&r, frame + sizeof(struct proto_refused), n - sizeof(struct proto_refused));
+    assert_true(zygote.refused_count < ARRAY_SIZE(zygote.refused));
+    (void)snprintf(zygote.refused[zygote.refused_count++], sizeof(zygote.refused[0]), "%s",
+                   wire_text(&r, PROTO_REFUSED_FILE_MAX));
+    return true;
+}
+
 static void receive_kernels(void)
 {
     const struct proto_hello *hello = receive(PROTO_HELLO, sizeof(*hello));
@@ -99,6 +115,8 @@ static void receive_kernels(void)
         assert_true(n > 0);
         if (chan_frame_exact(frame, (size_t)n, PROTO_READY, sizeof(struct proto_ready)) != NULL)
             break;
+        if (note_refused((size_t)n))
+            continue;
         assert_non_null(chan_frame(frame, (size_t)n, PROTO_KERNEL, sizeof(struct proto_kernel)));
         note_kernel((const void *)frame);
     }
@@ -302,8 +320,8 @@ static void wrong_arguments_are_refused(void **state)
 
 static void kernels_are_announced_broken_or_not(void **state)
 {
-    static const char *const names[] = {"selftest_fails", "selftest_crashes", "rows", "fault",
-                                        "no_entry"};
+    static const char *const names[] = {"selftest_fails", "selftest_crashes",   "rows", "fault",
+                                        "no_entry",       "constructor_crashes"};
 
     (void)state;
     start_zygote(names, ARRAY_SIZE(names), NULL);
@@ -313,6 +331,9 @@ static void kernels_are_announced_broken_or_not(void **state)
     assert_string_equal(zygote.kernels[1], "selftest_crashes");
     assert_string_equal(zygote.broken[1], "Its self-test died by SIGSEGV.");
     assert_string_equal(zygote.broken[2], "Two and two make five.");
+    assert_int_equal(zygote.refused_count, 2);
+    assert_string_equal(zygote.refused[0], "constructor_crashes.so");
+    assert_string_equal(zygote.refused[1], "no_entry.so");
     assert_int_equal(stop_zygote(), 0);
 }
 
