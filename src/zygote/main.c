@@ -120,11 +120,10 @@ static void forbid_threads(void)
     (void)setenv("MKL_NUM_THREADS", "1", 1);
 }
 
-/* Where the Python SDK lies: beside us, in the tree that we were built in or installed to. */
-static const char *find_sdk(void)
+/* The first of these that there is, from the folder that we lie in: in the tree that we were built in, or
+ * where we were installed to. NULL when there is none. */
+static const char *find_beside(const char *const *places, size_t count, char path[PATH_MAX])
 {
-    static const char *const places[] = {"../../src/sdk/python", "../../lib/prong/python"};
-    static char path[PATH_MAX];
     char self[PATH_MAX], candidate[PATH_MAX];
     ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
     char *slash;
@@ -134,7 +133,7 @@ static const char *find_sdk(void)
     if (slash == NULL)
         return NULL;
     *slash = '\0';
-    for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
+    for (size_t i = 0; i < count; i++) {
         n = snprintf(candidate, sizeof(candidate), "%s/%s", self, places[i]);
         if (n > 0 && n < PATH_MAX && realpath(candidate, path) != NULL)
             return path;
@@ -145,10 +144,14 @@ static const char *find_sdk(void)
 static void load_programs(struct registry *r, struct refusals *refused, const struct folder *folder,
                           const struct zygote_config *z)
 {
+    static const char *const sdks[] = {"../../src/sdk/python", "../../lib/prong/python"};
+    static const char *const hosts[] = {"prong-host"};
+    static char sdk[PATH_MAX], host[PATH_MAX];
     struct offers_config config = {
         .folder = folder,
         .remote = remote_functions(),
-        .sdk = find_sdk(),
+        .sdk = find_beside(sdks, ARRAY_SIZE(sdks), sdk),
+        .host = find_beside(hosts, ARRAY_SIZE(hosts), host),
         .reap_fd = z->reap_fd,
         .refuse = refusals_add,
         .refuse_arg = refused,

@@ -15,8 +15,9 @@
 struct offers_config {
     const struct folder *folder; /* outlives the registry */
     const struct registry_remote *remote;
-    const char *sdk; /* a folder for PYTHONPATH; NULL: none */
-    int reap_fd;     /* of reap_open; no other child may be running */
+    const char *sdk;  /* a folder for PYTHONPATH; NULL: none */
+    const char *host; /* prong-host; NULL: libraries cannot be hosted */
+    int reap_fd;      /* of reap_open; no other child may be running */
     folder_refuse *refuse;
     void *refuse_arg;
 };
