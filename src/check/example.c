@@ -63,7 +63,7 @@ static json_t *read_text(const struct prong_param *p, const char *text)
         return parse_real(text, &real) < 0 ? NULL : json_real(real);
     case PRONG_TEXT:
     case PRONG_CHOICE:
-        return json_stringn(text, strlen(text));
+        return json_string(text);
     case PRONG_JSON:
         return json_loads(text, JSON_DECODE_ANY, NULL);
     case PRONG_VALUES:
@@ -211,11 +211,11 @@ json_t *example_wrong_value(const struct prong_param *p)
     switch (p->type) {
     case PRONG_INT:
     case PRONG_REAL:
-        return json_stringn("many", 4);
+        return json_string("many");
     case PRONG_TEXT:
         return json_integer(17);
     case PRONG_CHOICE:
-        return json_stringn("none of its words", 17);
+        return json_string("none of its words");
     case PRONG_JSON:
     case PRONG_VALUES:
         return NULL;

@@ -1,7 +1,6 @@
 #include "host/args.h"
 
 #include <errno.h>
-#include <jansson.h>
 
 #include "base/err.h"
 #include "ipc/description.h"

@@ -5,10 +5,11 @@
 #ifndef HOST_ARGS_H
 #define HOST_ARGS_H
 
+#include <jansson.h>
+
 #include "prong/kernel.h"
 
 struct err;
-struct json_t; /* jansson's, whose header does not go with worker/json.h */
 
 struct args {
     uint32_t count;
@@ -23,7 +24,7 @@ struct args {
 /* `params` must live as long as `ret`, and may be NULL. One that is not given has its default. Prong has
  * checked the bounds; a kernel relies on them for its memory's sake, so they are checked again. -EINVAL
  * with a sentence that names the parameter, -ENOMEM; either way `ret` is to be released. */
-int args_read(const struct prong_kernel *k, const struct json_t *params, struct args *ret,
+int args_read(const struct prong_kernel *k, const json_t *params, struct args *ret,
               struct err *err);
 void args_release(struct args *a);
 

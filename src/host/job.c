@@ -175,8 +175,7 @@ static int host_number(struct prong_ctx *ctx, double value)
 
 static int host_string(struct prong_ctx *ctx, const char *text, size_t bytes)
 {
-    char *at =
-        host_reserve(ctx, bytes > of(ctx)->out->max ? bytes : json_quote_bytes(text, bytes));
+    char *at = host_reserve(ctx, bytes > of(ctx)->out->max ? bytes : json_quote_bytes(text, bytes));
 
     if (at == NULL)
         return -1;

@@ -52,7 +52,7 @@ static void load(const char *name, struct plugin *p, void **ret_state)
 
     if (path == NULL)
         quit(EXIT_LOAD, strerror(errno));
-    if (plugin_load(path, p, &err) < 0 || description_check_fits(&p->kernel, &err) < 0)
+    if (plugin_load(path, p, NULL, &err) < 0 || description_check_fits(&p->kernel, &err) < 0)
         quit(EXIT_LOAD, err.text);
     if (p->kernel.init != NULL && p->kernel.init(job_host(), ret_state) != 0)
         quit(EXIT_LOAD, "Its init failed.");

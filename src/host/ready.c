@@ -6,16 +6,10 @@
 #include "ipc/description.h"
 #include "kernel/declared.h"
 
-/* Not json_string: worker/json.h has given another function that name. */
-static json_t *text_json(const char *text)
-{
-    return json_stringn(text, strlen(text));
-}
-
 /* jansson takes a NULL value as a failure of the whole, so text that is absent is not set at all. */
 static int set_text(json_t *object, const char *key, const char *text)
 {
-    return text == NULL || *text == '\0' ? 0 : json_object_set_new(object, key, text_json(text));
+    return text == NULL || *text == '\0' ? 0 : json_object_set_new(object, key, json_string(text));
 }
 
 static int set_count(json_t *object, const char *key, uint64_t count, uint64_t max)
@@ -49,7 +43,7 @@ static int set_default_text(json_t *object, const struct prong_param *p)
     if (p->required)
         return 0;
     if (p->type != PRONG_JSON)
-        return json_object_set_new(object, "default", text_json(text));
+        return json_object_set_new(object, "default", json_string(text));
     return json_object_set_new(object, "default", json_loads(text, JSON_DECODE_ANY, NULL));
 }
 
@@ -59,7 +53,7 @@ static int set_choices(json_t *object, const struct prong_param *p)
     int bad = words == NULL;
 
     for (size_t i = 0; p->choices[i] != NULL && !bad; i++)
-        bad = json_array_append_new(words, text_json(p->choices[i]));
+        bad = json_array_append_new(words, json_string(p->choices[i]));
     return bad | json_object_set_new(object, "choices", words) | set_default_text(object, p);
 }
 
@@ -114,7 +108,7 @@ static json_t *words_json(const char *const *words, const bool *set, size_t coun
 
     for (size_t i = 0; i < count; i++) {
         if (set[i])
-            (void)json_array_append_new(array, text_json(words[i]));
+            (void)json_array_append_new(array, json_string(words[i]));
     }
     return array;
 }

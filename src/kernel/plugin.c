@@ -56,12 +56,20 @@ static void set_step(volatile uint32_t *step, enum plugin_step to)
         *step = to;
 }
 
-static int load(const char *path, struct plugin *ret, volatile uint32_t *step, struct err *err)
+int plugin_open(const char *path, struct plugin *ret, volatile uint32_t *step, struct err *err)
+{
+    int rc = check_file(path, err);
+
+    return rc < 0 ? rc : plugin_load(path, ret, step, err);
+}
+
+int plugin_load(const char *path, struct plugin *ret, volatile uint32_t *step, struct err *err)
 {
     const struct prong_kernel *k = NULL;
     void *handle;
     int rc;
 
+    set_step(step, PLUGIN_LOAD);
     handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (handle == NULL)
         return err_set(err, -ENOEXEC, "It cannot be loaded: %s.", dlerror());
@@ -77,21 +85,6 @@ static int load(const char *path, struct plugin *ret, volatile uint32_t *step, s
     *ret = (struct plugin) {.handle = handle};
     memcpy(&ret->kernel, k, MIN((size_t)k->size, sizeof(ret->kernel)));
     return 0;
-}
-
-int plugin_open(const char *path, struct plugin *ret, volatile uint32_t *step, struct err *err)
-{
-    int rc = check_file(path, err);
-
-    if (rc < 0)
-        return rc;
-    set_step(step, PLUGIN_LOAD);
-    return load(path, ret, step, err);
-}
-
-int plugin_load(const char *path, struct plugin *ret, struct err *err)
-{
-    return load(path, ret, NULL, err);
 }
 
 void plugin_release(struct plugin *p)

@@ -39,7 +39,7 @@ int plugin_open(const char *path, struct plugin *ret, volatile uint32_t *step, s
 
 /* The same, whoever owns the file: for a process that has given up its own user, after the one who
  * started it has judged the file. */
-int plugin_load(const char *path, struct plugin *ret, struct err *err);
+int plugin_load(const char *path, struct plugin *ret, volatile uint32_t *step, struct err *err);
 
 /* Unloads it. Never after its init succeeded: what it left behind may point into it. */
 void plugin_release(struct plugin *p);

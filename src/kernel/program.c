@@ -54,17 +54,29 @@ static int make_env(struct program *p, const char *sdk)
     return 0;
 }
 
-struct program *program_new(const struct manifest *m, const char *sdk)
+/* A library is a word for another program, which loads it. */
+static void set_words(struct program *p, const struct manifest *m, const char *host)
+{
+    p->path = m->program;
+    p->argv = m->argv;
+    if (m->kind != MANIFEST_LIBRARY)
+        return;
+    p->path = host;
+    p->hosting[0] = "prong-host";
+    p->hosting[1] = m->program;
+    p->argv = p->hosting;
+}
+
+struct program *program_new(const struct manifest *m, const char *sdk, const char *host)
 {
     struct program *p = calloc(1, sizeof(*p));
 
-    CHECK(m->kind == MANIFEST_COMMAND || m->kind == MANIFEST_EXEC);
+    CHECK(m->kind != MANIFEST_LIMITS && (m->kind != MANIFEST_LIBRARY || host != NULL));
     if (p == NULL)
         return NULL;
     p->manifest = m;
     p->name = m->name;
-    p->path = m->program;
-    p->argv = m->argv;
+    set_words(p, m, host);
     p->runs_once = m->kind == MANIFEST_EXEC;
     p->copies = m->copies;
     p->start_ns = m->limits.start_s * CLOCK_NS_PER_S;

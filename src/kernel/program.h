@@ -17,6 +17,7 @@ struct program {
     const char *name;                /* for log lines: that of its file, without the ending */
     const char *path;                /* absolute, of what is executed */
     const char *const *argv;         /* NULL at the end; holds {parameter} when it runs once */
+    const char *hosting[3];          /* … when it hosts a library */
     bool runs_once;    /* a process for each task, its input and answer by standard streams; else it
                          speaks frames on descriptor 3 */
     const char **env;  /* "NAME=value", NULL at the end; owned */
@@ -25,9 +26,10 @@ struct program {
     uint64_t start_ns; /* from its start until READY */
 };
 
-/* From a manifest of MANIFEST_COMMAND or MANIFEST_EXEC, which must outlive it. `sdk`: a folder for
- * PYTHONPATH; NULL: none. NULL when there is no memory. */
-struct program *program_new(const struct manifest *m, const char *sdk);
+/* From a manifest that names one, which must outlive it. `sdk`: a folder for PYTHONPATH; NULL: none.
+ * `host`: the program that a library is given to, "prong-host LIBRARY"; it outlives this too. NULL when
+ * there is no memory. */
+struct program *program_new(const struct manifest *m, const char *sdk, const char *host);
 struct program *program_free(struct program *p);
 
 #endif

@@ -150,11 +150,10 @@ static void forbid_threads(void)
     (void)setenv("MKL_NUM_THREADS", "1", 1);
 }
 
-/* Where the Python SDK lies: beside us, in the tree that we were built in or installed to. */
-static const char *find_sdk(void)
+/* The first of these that there is, from the folder that we lie in: in the tree that we were built in, or
+ * where we were installed to. NULL when there is none. */
+static const char *find_beside(const char *const *places, size_t count, char path[PATH_MAX])
 {
-    static const char *const places[] = {"../../src/sdk/python", "../../lib/prong/python"};
-    static char path[PATH_MAX];
     char self[PATH_MAX], candidate[PATH_MAX];
     ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
     char *slash;
@@ -164,7 +163,7 @@ static const char *find_sdk(void)
     if (slash == NULL)
         return NULL;
     *slash = '\0';
-    for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
+    for (size_t i = 0; i < count; i++) {
         n = snprintf(candidate, sizeof(candidate), "%s/%s", self, places[i]);
         if (n > 0 && n < PATH_MAX && realpath(candidate, path) != NULL)
             return path;
@@ -172,17 +171,45 @@ static const char *find_sdk(void)
     return NULL;
 }
 
+/* Of the Python SDK; NULL when it is not there. */
+static const char *find_sdk(void)
+{
+    static const char *const places[] = {"../../src/sdk/python", "../../lib/prong/python"};
+    static char path[PATH_MAX];
+
+    return find_beside(places, ARRAY_SIZE(places), path);
+}
+
+static const char *find_host(void)
+{
+    static const char *const places[] = {"prong-host"};
+    static char path[PATH_MAX];
+
+    return find_beside(places, ARRAY_SIZE(places), path);
+}
+
+/* What every program may read, wherever it lies. */
+static size_t list_readable(const char *ret[2])
+{
+    size_t count = 0;
+
+    ret[count] = find_sdk();
+    count += ret[count] != NULL;
+    ret[count] = find_host();
+    return count + (ret[count] != NULL);
+}
+
 /* Before any foreign code is loaded. */
 static void prepare_sandbox(struct arguments *a, int control_fd)
 {
-    const char *sdk = find_sdk();
+    const char *readable[2];
     char kernels_dir[PATH_MAX];
     struct err err = {""};
     int rc;
 
     a->sandbox.kernels_dir = realpath(a->kernels_dir, kernels_dir);
-    a->sandbox.read = &sdk;
-    a->sandbox.read_count = sdk != NULL;
+    a->sandbox.read = readable;
+    a->sandbox.read_count = list_readable(readable);
     rc = sandbox_prepare(&a->sandbox, &err);
     a->sandbox.kernels_dir = NULL;
     a->sandbox.read = NULL;
@@ -199,6 +226,7 @@ static void load_programs(struct registry *r, struct refusals *refused, const st
         .folder = folder,
         .remote = remote_functions(),
         .sdk = find_sdk(),
+        .host = find_host(),
         .memory_bytes_max = z->worker_bytes_max,
         .reap_fd = z->reap_fd,
         .refuse = refusals_add,

@@ -58,9 +58,9 @@ static int make_program(struct offers *o, struct offer *offer)
     struct program *program;
     int place;
 
-    if (m->kind != MANIFEST_COMMAND && m->kind != MANIFEST_EXEC)
+    if (m->kind == MANIFEST_LIBRARY && o->config->host == NULL)
         return -ENOTSUP;
-    program = program_new(m, o->config->sdk);
+    program = program_new(m, o->config->sdk, o->config->host);
     if (program == NULL)
         return -ENOMEM;
     place = registry_add_program(o->registry, program);
@@ -111,7 +111,7 @@ static void start(struct offers *o, struct offer *offer)
         clock_now_ns() + offer->entry->manifest->limits.start_s * CLOCK_NS_PER_S + GRACE_NS;
     if (rc == -ENOTSUP)
         (void)snprintf(offer->why, sizeof(offer->why),
-                       "A library with a process of its own cannot be hosted by this version.");
+                       "There is no prong-host beside prong-zygote to load a library in.");
     else if (rc == -ENOSPC)
         (void)snprintf(offer->why, sizeof(offer->why), "There are %d programs already.",
                        PROTO_PROGRAMS_MAX);

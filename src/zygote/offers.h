@@ -16,6 +16,7 @@ struct offers_config {
     const struct folder *folder; /* outlives the registry */
     const struct registry_remote *remote;
     const char *sdk;           /* a folder for PYTHONPATH; NULL: none */
+    const char *host;          /* prong-host; NULL: libraries cannot be hosted */
     uint64_t memory_bytes_max; /* of programs that do not say; 0: no limit */
     int reap_fd;               /* of reap_open; no other child may be running */
     folder_refuse *refuse;
