@@ -42,10 +42,42 @@ static int own_folder(char out[PATH_MAX])
     return 0;
 }
 
-int places_find(struct places *p, const char **kernels, const char **www, struct err *err)
+static bool is_same(const char *a, const char *b)
+{
+    struct stat x, y;
+
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+/* See places_find. */
+static int find_kernels(struct places *p, const char *folder, const char **kernels,
+                        const char **builtins, struct err *err)
+{
+    static const char *const folders[] = {"kernels", "../lib/prong/kernels", NULL};
+
+    if (*builtins == NULL && find(p->kernels, folder, folders))
+        *builtins = p->kernels;
+    if (*builtins != NULL && strcmp(*builtins, "none") == 0)
+        *builtins = NULL;
+    else if (*builtins == NULL || !exists(*builtins))
+        return err_set(err, -ENOENT, "There is no directory of kernels%s%s: name it by --builtins.",
+                       *builtins == NULL ? "" : " ", *builtins == NULL ? "" : *builtins);
+    if (*kernels != NULL && !exists(*kernels))
+        return err_set(err, -ENOENT, "There is no directory of kernels %s: --kernels names yours.",
+                       *kernels);
+    if (*kernels == NULL && *builtins == NULL)
+        return err_set(err, -EINVAL, "Without built-in kernels there must be --kernels.");
+    if (*kernels == NULL)
+        *kernels = *builtins;
+    if (*builtins != NULL && is_same(*kernels, *builtins))
+        *builtins = NULL;
+    return 0;
+}
+
+int places_find(struct places *p, const char **kernels, const char **builtins, const char **www,
+                struct err *err)
 {
     static const char *const zygotes[] = {"prong-zygote", "../libexec/prong/prong-zygote", NULL};
-    static const char *const kernel_folders[] = {"kernels", "../lib/prong/kernels", NULL};
     static const char *const www_folders[] = {"../share/prong/www", "../../www", NULL};
     char folder[PATH_MAX];
     int rc = own_folder(folder);
@@ -57,11 +89,9 @@ int places_find(struct places *p, const char **kernels, const char **www, struct
                        "There is no prong-zygote beside %s/prong: run make, or make "
                        "install.",
                        folder);
-    if (*kernels == NULL && find(p->kernels, folder, kernel_folders))
-        *kernels = p->kernels;
-    if (*kernels == NULL || !exists(*kernels))
-        return err_set(err, -ENOENT, "There is no directory of kernels%s%s: name one by --kernels.",
-                       *kernels == NULL ? "" : " ", *kernels == NULL ? "" : *kernels);
+    rc = find_kernels(p, folder, kernels, builtins, err);
+    if (rc < 0)
+        return rc;
     if (*www != NULL && !exists(*www))
         return err_set(err, -ENOENT, "There is no directory %s: --www names the pages.", *www);
     if (*www == NULL && find(p->www, folder, www_folders))

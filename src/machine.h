@@ -13,8 +13,10 @@ struct places {
 };
 
 /* Finds the zygote beside this executable (as built) or under ../libexec/prong (as installed), and likewise
- * the kernels and the pages unless *kernels and *www name them already. *www may stay NULL. */
-int places_find(struct places *p, const char **kernels, const char **www, struct err *err);
+ * the built-in kernels and the pages unless *builtins and *www name them already. *kernels is where one's own are, and those
+ * that come with prong when there are none; then, and when they are called "none", *builtins is NULL. *www may stay NULL. */
+int places_find(struct places *p, const char **kernels, const char **builtins, const char **www,
+                struct err *err);
 
 /* Where to keep what must last, unless *data names it already: $STATE_DIRECTORY (its first), $XDG_STATE_HOME/prong or
  * ~/.local/state/prong. It need not be there yet. */

@@ -68,6 +68,7 @@ static struct sched_config sched_config_of(const struct prong *p)
     return (struct sched_config) {
         .pool = {.zygote = p->places.zygote,
                  .kernels = c->kernels,
+                 .builtins = c->builtins,
                  .log_level = c->log_level,
                  .log_format = c->log_format,
                  .enable_fault_kernel = c->enable_fault_kernel,
@@ -447,7 +448,7 @@ static int prepare(struct prong *p, struct err *err)
         return rc;
     if (p->listen_fd >= 0)
         log_info("--listen is not used: a socket was given in LISTEN_FDS");
-    rc = places_find(&p->places, &p->config.kernels, &p->config.www, err);
+    rc = places_find(&p->places, &p->config.kernels, &p->config.builtins, &p->config.www, err);
     if (rc < 0)
         return rc;
     if (p->config.workers == 0)

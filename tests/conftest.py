@@ -311,7 +311,9 @@ class Server:
     def __init__(self, folder, options, flags, env, is_faulty, before=()):
         command = [*before, str(PRONG), "--listen", "127.0.0.1:0", "--data", str(folder)]
         # Raw requests say Host: x; who tests names says hosts=None.
-        for name, value in {"hosts": "*", **options}.items():
+        # Who brings kernels of its own means these alone, unless it says otherwise.
+        alone = {"builtins": "none"} if options.get("kernels") else {}
+        for name, value in {"hosts": "*", **alone, **options}.items():
             if value is None:
                 continue
             flag = "--" + name.replace("_", "-")

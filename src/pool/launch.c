@@ -52,6 +52,7 @@ static void fill_arguments(struct arguments *a, const struct pool_config *c)
     add_argument(a, c->kernels);
     add_argument(a, c->log_level);
     add_option(a, "--parent", a->parent);
+    add_option(a, "--builtins", c->builtins);
     add_option(a, "--log-format", c->log_format == NULL ? "auto" : c->log_format);
     add_option(a, "--sandbox", c->sandbox);
     add_option(a, "--sandbox-user", c->sandbox_user);

@@ -42,6 +42,8 @@ enum {
 struct pool_config {
     const char *zygote;  /* path of the executable */
     const char *kernels; /* directory */
+    const char
+        *builtins; /* another one, of which only shared objects are loaded, before; or NULL */
     const char *log_level;
     const char *log_format; /* NULL: as auto */
     bool enable_fault_kernel;

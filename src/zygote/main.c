@@ -29,7 +29,7 @@ enum { EXIT_USAGE = 64, EXIT_SYSTEM = 71 };
 #define TRIAL_TIMEOUT_NS (5 * CLOCK_NS_PER_S)
 
 static const char usage[] = "Usage: prong-zygote KERNELS_DIR LOG_LEVEL [--parent PID] "
-                            "[--log-format FORMAT] [--enable-fault-kernel]\n"
+                            "[--log-format FORMAT] [--enable-fault-kernel] [--builtins DIR]\n"
                             "  [--sandbox MODE] [--sandbox-user NAME] [--sandbox-without LAYERS] "
                             "[--worker-memory BYTES]\n"
                             "It is started by prong, with a socket on descriptor 3; to compute "
@@ -37,6 +37,7 @@ static const char usage[] = "Usage: prong-zygote KERNELS_DIR LOG_LEVEL [--parent
 
 struct arguments {
     const char *kernels_dir;
+    const char *builtins; /* another directory, or NULL */
     enum log_level log_level;
     enum log_format log_format;
     pid_t parent; /* 0: not given */
@@ -104,6 +105,8 @@ static struct arguments read_arguments(int argc, char **argv)
     for (int i = 3; i < argc; i++) {
         if (strcmp(argv[i], "--enable-fault-kernel") == 0)
             a.with_fault = true;
+        else if (strcmp(argv[i], "--builtins") == 0)
+            a.builtins = argv[++i];
         else if (strcmp(argv[i], "--parent") == 0)
             a.parent = read_pid(argv[++i]);
         else if (strcmp(argv[i], "--log-format") == 0)
@@ -239,6 +242,20 @@ static void load_programs(struct registry *r, struct refusals *refused, const st
     offers_run(r, &config);
 }
 
+/* Those that come with prong, beside somebody's own. */
+static void load_builtins(struct registry *r, struct refusals *refused, const char *dir,
+                          const struct trial_config *config)
+{
+    static struct folder folder;
+    struct trial_config builtins = *config;
+    struct err err;
+
+    builtins.folder = &folder;
+    if (folder_read(dir, &folder, refusals_add, refused, &err) < 0)
+        log_error("no built-in kernel is loaded: %s", err.text);
+    trial_run(r, &builtins);
+}
+
 /* The folder stays: kernels point to the limits in its manifests. */
 static void load_kernels(struct registry *r, struct refusals *refused, const struct arguments *a,
                          const struct zygote_config *z)
@@ -255,6 +272,8 @@ static void load_kernels(struct registry *r, struct refusals *refused, const str
     };
     struct err err;
 
+    if (a->builtins != NULL)
+        load_builtins(r, refused, a->builtins, &config);
     if (folder_read(a->kernels_dir, &folder, refusals_add, refused, &err) < 0)
         log_error("no kernel is loaded: %s", err.text);
     trial_run(r, &config);

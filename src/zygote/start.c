@@ -10,7 +10,7 @@
 #include "sandbox/sandbox.h"
 #include "zygote/spawn.h"
 
-enum { EXIT_NOT_STARTED = 126, WORD_BYTES_MAX = 16 << 20, FILES_MAX = 1024 };
+enum { EXIT_NOT_STARTED = 126, WORD_BYTES_MAX = 16 << 20, FILES_MAX = 256 };
 
 struct start {
     const struct start_config *config;

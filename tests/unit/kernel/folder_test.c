@@ -93,7 +93,7 @@ static void shared_objects_come_first_each_by_name(void **state)
     assert_true(folder.entries[0].is_shared_object);
     assert_null(folder.entries[0].manifest);
     assert_false(folder.entries[2].is_shared_object);
-    assert_string_equal(folder.entries[2].manifest->argv[1], "tool.py");
+    assert_string_equal(folder.entries[2].manifest->argv[3], "tool.py");
     assert_string_equal(folder.entries[3].manifest->argv[0], "cat");
     assert_int_equal(refused_count, 0);
 }

@@ -413,7 +413,9 @@ static void scripts_that_use_the_sdk_are_known(void **state)
     assert_int_equal(manifest_of_script(dir, "fib.py", &m, &err), 0);
     assert_int_equal(m->kind, MANIFEST_COMMAND);
     assert_string_equal(m->name, "fib");
-    assert_string_equal(m->argv[1], "fib.py");
+    assert_string_equal(m->argv[1], "-m");
+    assert_string_equal(m->argv[2], "prong");
+    assert_string_equal(m->argv[3], "fib.py");
     assert_null(manifest_free(m));
     put_file("fib.py", "import prong\n", 13, 0666);
     assert_int_equal(manifest_of_script(dir, "fib.py", &m, &err), -EPERM);
