@@ -27,9 +27,7 @@ struct buf cli_target(const char *before, const char *piece, const char *after)
 
 static json_t *read_json(const struct answer *a)
 {
-    struct json_problem problem;
-
-    return a->body.size == 0 ? NULL : json_read(a->body.data, a->body.size, &problem);
+    return a->body.size == 0 ? NULL : json_loadb(a->body.data, a->body.size, JSON_DECODE_ANY, NULL);
 }
 
 /* What the server has refused. */

@@ -38,8 +38,11 @@ static void add_bounds(json_t *schema, const struct description_param *p)
 
     switch (p->type) {
     case PRONG_INT:
-        set(schema, "minimum", json_integer(p->int_min));
-        set(schema, "maximum", json_integer(p->int_max));
+        /* A bound that no JSON number can pass says nothing, and many programs cannot read it. */
+        if (p->int_min >= -JSON_INTEGER_MAX)
+            set(schema, "minimum", json_integer(p->int_min));
+        if (p->int_max <= JSON_INTEGER_MAX)
+            set(schema, "maximum", json_integer(p->int_max));
         return;
     case PRONG_REAL:
         set(schema, "minimum", json_real(p->real_min));

@@ -74,7 +74,8 @@ struct lend_refused {
 struct lend_died {
     struct proto_head head;
     uint64_t id;
-    int32_t status; /* of wait4 */
+    uint64_t cpu_ns; /* user and system, of its whole life */
+    int32_t status;  /* of wait4 */
     uint32_t reserved;
 };
 
@@ -82,6 +83,6 @@ static_assert(sizeof(struct lend_borrow) == 16, "wire struct");
 static_assert(sizeof(struct lend_copy) == 24, "wire struct");
 static_assert(sizeof(struct lend_lent) == 32, "wire struct");
 static_assert(sizeof(struct lend_refused) == 16, "wire struct");
-static_assert(sizeof(struct lend_died) == 24, "wire struct");
+static_assert(sizeof(struct lend_died) == 32, "wire struct");
 
 #endif

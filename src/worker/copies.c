@@ -4,7 +4,9 @@
 #include <poll.h>
 #include <stdalign.h>
 #include <sys/socket.h>
+#include <time.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "ipc/chan.h"
 
@@ -98,6 +100,27 @@ static struct copy *find_place(struct copies *c)
 
 /* ---- hearing ---- */
 
+/* 0 for one that has just died. */
+static uint64_t cpu_ns_of(const struct copy *copy)
+{
+    struct timespec used;
+    clockid_t clock;
+
+    if (copy->has_died)
+        return copy->cpu_at_death_ns;
+    if (clock_getcpuclockid(copy->pid, &clock) != 0 || clock_gettime(clock, &used) < 0)
+        return 0;
+    return clock_from_timespec(used);
+}
+
+uint64_t copies_take_cpu_ns(struct copy *copy)
+{
+    uint64_t now_ns = cpu_ns_of(copy), before_ns = copy->cpu_ns;
+
+    copy->cpu_ns = MAX(now_ns, before_ns);
+    return copy->cpu_ns - before_ns;
+}
+
 static void take_lent(struct copies *c, const struct lend_lent *f, const int *fds)
 {
     struct copy *copy = find_place(c);
@@ -111,6 +134,8 @@ static void take_lent(struct copies *c, const struct lend_lent *f, const int *fd
     copy->started_ns = f->started_ns;
     copy->may_keep = f->may_keep != 0;
     copy->has_died = false;
+    copy->pid = f->pid;
+    copy->cpu_ns = f->is_ready ? cpu_ns_of(copy) : 0;
     copy->in_fd = once ? fds[LEND_SOCKET] : -1;
     copy->out_fd = once ? fds[LEND_OUT] : -1;
     copy->wants_out = false;
@@ -130,6 +155,7 @@ static void take_died(struct copies *c, const struct lend_died *f)
         if (c->held[i].id == f->id) {
             c->held[i].has_died = true;
             c->held[i].status = f->status;
+            c->held[i].cpu_at_death_ns = f->cpu_ns;
         }
     }
 }

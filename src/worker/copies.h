@@ -22,6 +22,9 @@ struct copy {
     const struct program *program;
     uint64_t used;       /* the clock when it was last taken */
     uint64_t started_ns; /* monotonic */
+    int pid;
+    uint64_t cpu_ns; /* user and system, of its life, as far as tasks have been charged for it */
+    uint64_t cpu_at_death_ns;
     bool may_keep;
     bool has_died; /* `status` says how; what it said before is still to be read */
     int status;
@@ -67,6 +70,9 @@ void copies_wait(struct copies *c, struct copy *copy, int timeout_ms, words_tell
 /* After a task: keeps the copy or gives it back, as it was lent. One in the middle of a sentence is
  * killed. */
 void copies_release(struct copies *c, struct copy *copy);
+
+/* What it has used since this was last asked, or since it was lent; of a new one since its start. */
+uint64_t copies_take_cpu_ns(struct copy *copy);
 
 /* Has it killed; the place is free. */
 void copies_kill(struct copies *c, struct copy *copy);

@@ -190,7 +190,7 @@ static void run_order(struct worker *w, uint64_t start_ns, struct proto_answer *
     answer->unit_cost = result.unit_cost;
     answer->was_killed = result.kind == PROTO_ANSWER_DIED && w->task.was_killed;
     answer->run_ns = clock_now_ns() - start_ns;
-    answer->cpu_ns = w->used.cpu_ns - before.cpu_ns;
+    answer->cpu_ns = w->used.cpu_ns - before.cpu_ns + w->task.program_cpu_ns;
     answer->max_rss_kb = w->used.max_rss_kb;
     answer_send(&w->channel, answer, result.kind == PROTO_ANSWER_RESULT ? w->task.media : "",
                 result.body);

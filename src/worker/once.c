@@ -147,6 +147,7 @@ static int run(struct task *t, struct feed *feed)
     /* Killed if it has not ended. */
     if (r->copy != NULL) {
         (void)remote_last_words(t, r->copy);
+        t->program_cpu_ns += copies_take_cpu_ns(r->copy);
         copies_kill(&r->copies, r->copy);
     }
     r->copy = NULL;

@@ -88,6 +88,7 @@ static void drop(struct task *t, struct copy *copy)
 {
     (void)words_read(&copy->words, log_line, t);
     words_flush(&copy->words, log_line, t);
+    t->program_cpu_ns += copies_take_cpu_ns(copy);
     copies_kill(&t->remote->copies, copy);
     t->remote->copy = NULL;
 }
@@ -326,6 +327,7 @@ static int do_job(struct task *t, const struct call *call, struct prong_work *wo
     copy = t->remote->copy;
     if (send_job(t, copy, call) < 0 || converse(t, copy, &said) < 0)
         return -1;
+    t->program_cpu_ns += copies_take_cpu_ns(copy);
     if (said.kind == TALK_ERROR)
         return take_error(t, copy, &said);
     if (work == NULL)

@@ -37,6 +37,7 @@ void task_begin(struct task *t, const struct order *order)
     t->done = 0;
     t->stop = TASK_RUNS;
     t->failed = t->died = false;
+    t->program_cpu_ns = 0;
     t->media[0] = '\0';
     output_clear(t->out);
 }

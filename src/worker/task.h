@@ -37,9 +37,10 @@ struct task {
     uint64_t done;        /* units that were through when the kernel was told to yield */
     enum task_stop stop;
     bool failed;
-    bool died;       /* failed, because the program that was to compute it is dead */
-    bool was_killed; /* … and that was our doing */
-    int died_status; /* of wait4 */
+    bool died;               /* failed, because the program that was to compute it is dead */
+    uint64_t program_cpu_ns; /* of the program that computed it */
+    bool was_killed;         /* … and that was our doing */
+    int died_status;         /* of wait4 */
     char error[PROTO_ERROR_MAX];
     char media[PROTO_MEDIA_MAX + 1]; /* "" until the kernel says */
 };

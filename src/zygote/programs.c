@@ -334,6 +334,7 @@ void programs_worker_gone(struct programs *p, uint32_t slot, int status)
 bool programs_reaped(struct programs *p, const struct reaped *child)
 {
     struct lend_died died = {.head = chan_head((enum proto_type)LEND_DIED, sizeof(died)),
+                             .cpu_ns = child->cpu_ns,
                              .status = child->status};
 
     for (uint32_t i = 0; i < PROGRAMS_COPIES_MAX && p->count > 0; i++) {

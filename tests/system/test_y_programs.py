@@ -447,3 +447,17 @@ def test_once_that_cannot_be_executed(folder, start):
     folder.manifest("no", "exec = ./no.bin")
     problem = assert_problem(start().post("/compute/no", {}), 500, "kernel-failed")
     assert "126" in problem["detail"] and "Exec format error" in problem["detail"]
+
+
+def test_what_a_program_computes_is_on_the_receipt(folder, start):
+    folder.program("burn", """
+        end = time.process_time() + 0.05
+        while time.process_time() < end:
+            pass
+        result(f, 1)
+    """)
+    folder.manifest("once", "exec = python3 -c \"n = sum(range(3000000))\"", params="")
+    s = start()
+    for _ in range(2):  # the first pays for the start, too
+        assert s.post("/compute/burn", {}).receipt["cpu_ms"] >= 50
+    assert s.post("/compute/once", {}).receipt["cpu_ms"] >= 10
