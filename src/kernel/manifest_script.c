@@ -40,7 +40,11 @@ int manifest_of_script(const char *dir, const char *file, struct manifest **ret,
 {
     char line[SETTINGS_LINE_MAX];
     const char *dot = strrchr(file, '.');
-    int n = snprintf(line, sizeof(line), "[kernel]\ncommand = python3 -m prong \"%s\"\n", file);
+    /* The folder is no place for modules before the SDK says so: a kernel named like one would hide it. */
+    int n = snprintf(line, sizeof(line),
+                     "[kernel]\ncommand = python3 -m prong \"%s\"\n"
+                     "[environment]\nPYTHONSAFEPATH = 1\n",
+                     file);
 
     if (n < 0 || n >= (int)sizeof(line) || dot == NULL || strpbrk(file, "\"\\\n;") != NULL)
         return err_set(err, -EINVAL, "%s is no name for a program; rename it.", file);

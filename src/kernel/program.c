@@ -16,7 +16,6 @@ static const char *const usual[] = {
     "NUMEXPR_NUM_THREADS=1",
     "PYTHONUNBUFFERED=1",
     "PYTHONDONTWRITEBYTECODE=1",
-    "PYTHONSAFEPATH=1", /* a kernel named like a module must not hide it */
 };
 
 enum { ENV_MAX = ARRAY_SIZE(usual) + MANIFEST_VARIABLES_MAX + 2 };
