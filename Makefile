@@ -184,6 +184,10 @@ install: all ## into $(DESTDIR)$(PREFIX)
 	install -m 644 $(KERNELS) $(DESTDIR)$(PREFIX)/lib/prong/kernels/
 	install -m 644 include/prong/kernel.h $(DESTDIR)$(PREFIX)/include/prong/
 	install -m 644 src/sdk/python/prong/*.py src/sdk/python/prong/py.typed $(DESTDIR)$(PREFIX)/lib/prong/python/prong/
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/share/prong/examples/,c node sh)
+	install -m 644 src/kernel/examples/*.c src/kernel/examples/Makefile $(DESTDIR)$(PREFIX)/share/prong/examples/c/
+	install -m 644 src/sdk/node/* $(DESTDIR)$(PREFIX)/share/prong/examples/node/
+	install -m 644 src/sdk/sh/* $(DESTDIR)$(PREFIX)/share/prong/examples/sh/
 	$(call pkgconfig,$(PREFIX),$${prefix}/include,$${prefix}/lib/prong/kernels) >$(B)/prong.pc
 	install -m 644 $(B)/prong.pc $(DESTDIR)$(PREFIX)/lib/pkgconfig/
 	rm -rf $(DESTDIR)$(PREFIX)/share/prong/www

@@ -81,6 +81,22 @@ static const struct prong_param *find(const struct prong_kernel *k, const char *
     return NULL;
 }
 
+/* Another kernel of the same program may be meant by the rest. One that only its manifest describes has
+ * whatever is given. */
+static int take_others(const struct prong_kernel *k, json_t *to, const json_t *over)
+{
+    const char *name;
+    json_t *value;
+    int rc = 0;
+
+    json_object_foreach((json_t *)(uintptr_t)over, name, value)
+    {
+        if (k->param_count == 0 || find(k, name) != NULL)
+            rc |= json_object_set(to, name, value);
+    }
+    return rc;
+}
+
 static int take_pair(const struct prong_kernel *k, char *pair, json_t *to, struct err *err)
 {
     char *value = strchr(pair, '=');
@@ -191,7 +207,7 @@ int example_read(const struct prong_kernel *k, const json_t *over, struct exampl
     *ret = (struct example) {.params = json_object(), .input_kind = "none"};
     rc = take_query(k, ret->params, err);
     if (rc == 0 && over != NULL)
-        rc = json_object_update(ret->params, (json_t *)(uintptr_t)over);
+        rc = take_others(k, ret->params, over);
     if (rc == 0)
         rc = complete(k, ret, err);
     if (rc < 0)

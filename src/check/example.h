@@ -19,7 +19,8 @@ struct example {
     size_t input_bytes;
 };
 
-/* From the query string that `k` gives as its example; what is in `over`, an object or NULL, counts more.
+/* From the query string that `k` gives as its example; what is in `over`, an object or NULL, counts more,
+ * as far as it names parameters of this kernel.
  * -EINVAL with a sentence when a parameter is missing or not of its type. */
 int example_read(const struct prong_kernel *k, const json_t *over, struct example *ret,
                  struct err *err);

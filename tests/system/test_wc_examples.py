@@ -137,7 +137,10 @@ def test_what_is_installed_builds_and_takes_kernels(server, tmp_path):
     kernels = pkg_config(found, "--variable=kernelsdir")
     out = tmp_path / "out"
     out.mkdir()
-    make("-C", EXAMPLES, "install", f"OUT={out}", PKG_CONFIG_PATH=found)
+    # What is installed beside it is what people copy.
+    make("-C", prefix / "share/prong/examples/c", "install", f"OUT={out}", PKG_CONFIG_PATH=found)
+    assert run(prefix / "bin/prong-check", "/bin/sh", prefix / "share/prong/examples/sh/wordlength.sh").returncode == 0
+    assert run(prefix / "bin/prong-check", prefix / "libexec/prong/prong-host", out / "template.so").returncode == 0
     s = server(workers=1, kernels=kernels)
     names = {k["name"] for k in s.get("/compute").json["kernels"]}
     assert {"template", "raytrace", "primes"} <= names

@@ -71,6 +71,21 @@ static void others_may_be_given_instead(void **state)
                  "{\"colour\":\"green\",\"n\":3,\"name\":\"nobody\",\"tree\":[],\"x\":0.5}");
 }
 
+static void what_another_kernel_has_is_left_out(void **state)
+{
+    struct prong_kernel least = {.size = sizeof(least), .name = "least"};
+    json_t *over = json_pack("{s:i}", "n", 7);
+
+    (void)state;
+    check_params("tree=1", "{\"n\":2,\"m\":1}",
+                 "{\"colour\":\"green\",\"n\":2,\"name\":\"nobody\",\"tree\":1,\"x\":0.5}");
+    /* Nothing is known of this one. */
+    assert_int_equal(example_read(&least, over, &e, &err), 0);
+    assert_true(json_equal(e.params, over));
+    example_release(&e);
+    json_decref(over);
+}
+
 static void check_values(const char *query, const char *over)
 {
     const double expected[] = {1, -2.5, 3e10};
@@ -135,8 +150,11 @@ static void wrong_values_are_wrong(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(queries_become_parameters), cmocka_unit_test(others_may_be_given_instead),
-        cmocka_unit_test(values_are_the_input),      cmocka_unit_test(what_is_wrong_is_told),
+        cmocka_unit_test(queries_become_parameters),
+        cmocka_unit_test(others_may_be_given_instead),
+        cmocka_unit_test(what_another_kernel_has_is_left_out),
+        cmocka_unit_test(values_are_the_input),
+        cmocka_unit_test(what_is_wrong_is_told),
         cmocka_unit_test(wrong_values_are_wrong),
     };
 

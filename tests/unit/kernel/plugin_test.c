@@ -75,6 +75,29 @@ static void what_is_no_shared_object_is_refused(void **state)
     assert_int_equal(plugin_open("/tmp", &p, NULL, &err), -ENOEXEC);
 }
 
+/* Whoever loads without judging has had it judged. */
+static void what_others_may_write_is_loaded_only_when_told(void **state)
+{
+    char from[PATH_MAX], path[] = "/tmp/prong-plugin-XXXXXX", bytes[4096];
+    struct plugin p = {0};
+    int in, out = mkstemp(path);
+    ssize_t n;
+
+    (void)state;
+    kernel_dir_source("rows", from);
+    in = open(from, O_RDONLY | O_CLOEXEC);
+    while ((n = read(in, bytes, sizeof(bytes))) > 0)
+        assert_int_equal(write(out, bytes, (size_t)n), n);
+    assert_int_equal(fchmod(out, 0666), 0);
+    (void)close(in);
+    (void)close(out);
+    assert_int_equal(plugin_open(path, &p, NULL, &err), -EPERM);
+    assert_int_equal(plugin_load(path, &p, NULL, &err), 0);
+    assert_string_equal(p.kernel.name, "rows");
+    plugin_release(&p);
+    (void)unlink(path);
+}
+
 static void only_we_and_root_may_own_code(void **state)
 {
     struct stat st = {.st_uid = 1000, .st_mode = S_IFREG | 0755};
@@ -97,6 +120,7 @@ int main(void)
         cmocka_unit_test(a_kernel_is_loaded),
         cmocka_unit_test(what_is_no_kernel_is_refused),
         cmocka_unit_test(what_is_no_shared_object_is_refused),
+        cmocka_unit_test(what_others_may_write_is_loaded_only_when_told),
         cmocka_unit_test(only_we_and_root_may_own_code),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
