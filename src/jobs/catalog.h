@@ -32,12 +32,9 @@ struct catalog;
 struct kernel {
     struct description *about; /* owned */
     struct catalog *catalog;
-    unsigned place;  /* in the catalog, for tables beside it */
-    uint64_t serial; /* of this object, never reused: tells whom a place was given to */
-    /* Names what the workers run under this kernel, for caches of results: never reused, and another one whenever a zygote
-     * is put in force, even if the kernel describes itself as before, since its code may not be. Read it once, before the
-     * job is submitted. */
-    _Atomic uint64_t edition;
+    unsigned place;           /* in the catalog, for tables beside it */
+    uint64_t serial;          /* of this object, never reused: tells whom a place was given to */
+    _Atomic uint64_t edition; /* kernel_edition */
     _Alignas(64) _Atomic unsigned holds; /* apart from what is only read */
 };
 
@@ -102,6 +99,9 @@ void catalog_tell_refusals(struct catalog *c,
 const struct kernel *kernel_hold(const struct kernel *k);
 const struct kernel *kernel_drop(const struct kernel *k);
 
+/* Names what the workers run under this kernel, for caches of results: never reused, and another number whenever a zygote is
+ * put in force, even if the kernel describes itself as before, since its code may not be. Read it once, before the job is
+ * submitted: what is submitted after a change of it runs what came with the change. */
 static inline uint64_t kernel_edition(const struct kernel *k)
 {
     return atomic_load(&k->edition);

@@ -50,8 +50,9 @@ struct generation {
 
     enum zygote_state state;
     int zygote_pid;
-    int control;          /* the socket to the zygote */
-    uint64_t deadline_ns; /* STARTING: READY by then; NONE: when to start again */
+    int control; /* the socket to the zygote */
+    uint64_t
+        deadline_ns; /* STARTING: READY by then; NONE: when to start again; UP, the next: its workers by then */
     uint64_t pause_ns;
     uint64_t ready_ns; /* since when it is UP */
     bool has_hello;

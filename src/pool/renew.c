@@ -150,10 +150,11 @@ void renew_ready(struct pool *p, struct generation *g)
     g->print = g->looked;
     g->state = ZYGOTE_UP;
     g->ready_ns = clock_now_ns();
-    if (g == p->current) {
-        g->deadline_ns = CLOCK_NEVER;
+    g->deadline_ns = CLOCK_NEVER;
+    if (g == p->current)
         renew_current(p, g);
-    }
+    else
+        g->deadline_ns = g->ready_ns + POOL_HANDSHAKE_S * CLOCK_NS_PER_S; /* for its workers */
     slots_fill(p, g, g->ready_ns);
 }
 
