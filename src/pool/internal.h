@@ -57,7 +57,7 @@ struct generation {
     uint64_t ready_ns; /* since when it is UP */
     bool has_hello;
     struct proto_sandbox sandbox;
-    struct err refusal; /* "" when the sandbox is as it was asked for */
+    struct err refusal;         /* "" when the sandbox is as it was asked for */
     struct catalog_draft draft; /* the collector's: what it told of so far */
     struct catalog_set kernels; /* what it runs, once that is in force */
     uint64_t looked;            /* the folder's print before the last start */

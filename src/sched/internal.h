@@ -90,7 +90,7 @@ struct run {
     struct job_list jobs;     /* those who have not left; in the order of joining */
     size_t job_count;
     const struct kernel *kernel; /* which each of the jobs holds */
-    struct side *side; /* the same from its first task on */
+    struct side *side;           /* the same from its first task on */
     /* What was asked; the bytes are in `shared` or the slab, of which one hold is the run's until it ends. */
     enum queue_class class;
     uint64_t client;      /* who pays for it: that of the first job */
