@@ -28,10 +28,11 @@ struct stream {
  * resuming the connection. */
 static void let_go(struct stream *s)
 {
-    struct park_lot *lot = s->park.lot;
+    struct park_lot *lot;
 
     if (atomic_fetch_sub(&s->holders, 1) != 1)
         return;
+    lot = s->park.lot; /* the last one alone looks: before that the reader may be parking */
     buf_release(&s->waiting);
     buf_release(&s->last);
     lock_release(&s->lock);

@@ -338,7 +338,7 @@ def test_without_its_sandbox_the_next_does_not_serve(server, folder, tmp_path):
     assert after["generation"] == 1 and after["sandbox"] == before["sandbox"]
     assert s.get("/compute/echo?message=x").status == 200
     is_strict.unlink()
-    assert reload(s)["generation"] == 2 and s.status()["sandbox"] == before["sandbox"]
+    assert reload(s)["generation"] > 1 and s.status()["sandbox"] == before["sandbox"]
 
 
 def test_a_file_that_is_refused_is_told(server, folder):
