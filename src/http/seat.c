@@ -33,6 +33,7 @@ static bool take_seat(struct server *s)
         seat->cache = static_cache_new(s->files);
     thread_set_name("http");
     thread_be_prompt();
+    thread_forgo_cancellation();
     LOCKED(&s->idle_lock);
     seat->next = s->seats;
     s->seats = seat;
