@@ -217,7 +217,7 @@ bool request_park(struct request *r, void (*resumed)(struct request *r))
 {
     CHECK(r->resumed == NULL);
     r->resumed = resumed;
-    deadline_parked(&r->peer->deadline, clock_coarse_ns());
+    deadline_parked(&r->peer->deadline);
     if (!park_suspend(r->park.lot, &r->park, r->connection)) {
         r->resumed = NULL;
         return false;

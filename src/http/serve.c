@@ -366,7 +366,7 @@ static enum MHD_Result deliver(struct request *r)
     }
     r->queued = true;
     connection_served(r->peer, r->server);
-    deadline_answer(&r->peer->deadline, clock_coarse_ns());
+    deadline_answer(&r->peer->deadline);
     return rc;
 }
 
