@@ -50,6 +50,11 @@ const uint8_t byte_kinds[256] = {
 typedef uint8_t bytes8 __attribute__((vector_size(8)));
 typedef uint8_t bytes16 __attribute__((vector_size(16)));
 
+void bytes_clear(void *to, size_t bytes)
+{
+    memset(to, 0, bytes);
+}
+
 static bool are(const char *text, size_t bytes, unsigned kind)
 {
     unsigned all = kind;

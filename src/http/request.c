@@ -47,6 +47,9 @@ static const char *join_lines(struct request *r, enum http_header header)
 {
     struct joining j = {.name = http_header_names[header]};
 
+    if (!r->has_joined)
+        memset(r->joined, 0, sizeof(r->joined));
+    r->has_joined = true;
     if (r->joined[header] != NULL)
         return r->joined[header];
     buf_init(&j.out, JOINED_BYTES_MAX);
@@ -56,7 +59,6 @@ static const char *join_lines(struct request *r, enum http_header header)
         buf_release(&j.out);
         return r->headers.values[header];
     }
-    r->has_joined = true;
     r->joined[header] = j.out.data;
     return j.out.data;
 }

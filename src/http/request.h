@@ -90,7 +90,6 @@ struct request {
     struct server *server;
     struct connection *peer;
     struct MHD_Connection *connection;
-    struct request_headers headers;
     const char *raw; /* where the target stood; only for the gate */
     size_t raw_bytes;
     bool raw_is_sound;
@@ -112,13 +111,16 @@ struct request {
     bool begun, queued, must_close;
     bool is_file; /* the path is one of www/, whatever the answer */
     bool is_chunked, expects_continue, is_http_1_0;
-    char *joined[HEADER_COUNT]; /* lists of several lines, once asked for */
     bool has_joined;
     char trace[TRACE_BYTES]; /* traceparent for answers and logs; "" without one */
     struct request *next;    /* among the spare ones */
     char *text;              /* target, path, parts and arguments */
     size_t text_bytes, text_used;
     char own_text[REQUEST_TEXT_BYTES];
+    /* what follows is not emptied for the next request */
+    struct request_headers headers; /* of the gate's making */
+    char
+        *joined[HEADER_COUNT]; /* lists of several lines; once one was asked for, with has_joined */
 };
 
 /* A header of the request; the lines of a list joined by ", ". NULL when absent. Valid while r is. */

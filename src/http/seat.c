@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "http/bytes.h"
 #include "http/serve.h"
 #include "state/metrics.h"
 #include "thread/thread.h"
@@ -54,7 +55,7 @@ struct request *seat_request_take(struct server *s)
         seat->spares--;
     }
     if (r != NULL)
-        memset(r, 0, offsetof(struct request, own_text));
+        bytes_clear(r, offsetof(struct request, headers));
     return r;
 }
 
