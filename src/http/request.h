@@ -71,8 +71,9 @@ struct request_sink {
 struct request {
     struct id id; /* X-Request-Id: of this server, never the client's */
     enum http_method method;
-    const char *path;                          /* decoded, without the query */
-    const char *target;                        /* the same as it came, not decoded */
+    const char *path; /* decoded, without the query */
+    const char *
+        target; /* the same as it came, not decoded: the same text when there is nothing to decode */
     const struct route *route;                 /* NULL while unknown */
     const char *parts[REQUEST_PATH_PARTS_MAX]; /* the route's {names}, in order; never empty */
     struct buf body;                           /* complete when the route's `handle` is called */
@@ -116,11 +117,11 @@ struct request {
     struct request *next;    /* among the spare ones */
     char *text;              /* target, path, parts and arguments */
     size_t text_bytes, text_used;
-    char own_text[REQUEST_TEXT_BYTES];
     /* what follows is not emptied for the next request */
     struct request_headers headers; /* of the gate's making */
     char
         *joined[HEADER_COUNT]; /* lists of several lines; once one was asked for, with has_joined */
+    char own_text[REQUEST_TEXT_BYTES];
 };
 
 /* A header of the request; the lines of a list joined by ", ". NULL when absent. Valid while r is. */

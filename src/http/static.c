@@ -226,13 +226,14 @@ static bool redirect(const struct static_files *files, struct request *r)
 }
 
 /* Where the path is kept; if it is not, where nothing is; else where the one is that was looked at first. */
-static struct entry **slot_of(struct static_cache *cache, const char *path)
+static struct entry **slot_of(struct static_cache *cache, const char *path, bool *ret_is_kept)
 {
     struct entry **set = cache->slots[hash_bytes(cache->key, path, strlen(path)) % SETS];
     size_t place = 0;
 
     for (size_t i = 0; i < WAYS; i++) {
-        if (set[i] != NULL && strcmp(set[i]->path, path) == 0)
+        *ret_is_kept = set[i] != NULL && strcmp(set[i]->path, path) == 0;
+        if (*ret_is_kept)
             return &set[i];
         if (set[place] != NULL && (set[i] == NULL || set[i]->checked_ns < set[place]->checked_ns))
             place = i;
@@ -272,8 +273,8 @@ static bool answer_from_disk(struct static_cache *cache, struct request *r, stru
 
 static bool answer(struct static_cache *cache, struct request *r)
 {
-    struct entry **slot = slot_of(cache, r->path);
-    bool is_kept = *slot != NULL && strcmp((*slot)->path, r->path) == 0;
+    bool is_kept;
+    struct entry **slot = slot_of(cache, r->path, &is_kept);
 
     if (is_kept && r->start_ns < (*slot)->checked_ns + CLOCK_NS_PER_S && answer_kept(r, *slot))
         return true;
@@ -282,6 +283,8 @@ static bool answer(struct static_cache *cache, struct request *r)
 
 bool static_answer(struct static_cache *cache, struct request *r)
 {
-    r->is_file = static_path_is_plain(r->target) && answer(cache, r);
+    bool is_plain = r->path == r->target || static_path_is_plain(r->target);
+
+    r->is_file = is_plain && answer(cache, r);
     return r->is_file;
 }
