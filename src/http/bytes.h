@@ -40,4 +40,8 @@ void bytes_clear(void *to, size_t bytes);
 bool bytes_are_token(const char *text, size_t bytes);
 bool bytes_are_value(const char *text, size_t bytes);
 
+/* Whether there are only letters, figures and - . / _, as in nearly all paths. False may mean that there are too few to
+ * tell so fast. */
+bool bytes_are_plain(const char *text, size_t bytes);
+
 #endif
