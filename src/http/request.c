@@ -202,11 +202,6 @@ uint64_t request_content_length(const struct request *r)
     return r->content_length;
 }
 
-bool request_has_body(const struct request *r)
-{
-    return r->is_chunked || (r->content_length != UINT64_MAX && r->content_length > 0);
-}
-
 int request_socket(const struct request *r)
 {
     const union MHD_ConnectionInfo *info =

@@ -119,8 +119,7 @@ struct request {
     size_t text_bytes, text_used;
     /* what follows is not emptied for the next request */
     struct request_headers headers; /* of the gate's making */
-    char
-        *joined[HEADER_COUNT]; /* lists of several lines; once one was asked for, with has_joined */
+    char *joined[HEADER_COUNT];     /* lists of several lines, when has_joined */
     char own_text[REQUEST_TEXT_BYTES];
 };
 
@@ -145,7 +144,10 @@ bool request_accepts(struct request *r, const char *media_type);
 uint64_t request_content_length(const struct request *r);
 
 /* Whether a body comes with it, by its head. */
-bool request_has_body(const struct request *r);
+static inline bool request_has_body(const struct request *r)
+{
+    return r->is_chunked || (r->content_length != UINT64_MAX && r->content_length > 0);
+}
 
 /* The socket, for watching whether the client leaves; only while parked or in a handler. */
 int request_socket(const struct request *r);
