@@ -10,6 +10,8 @@
 #include "http/response.h"
 #include "http/token.h"
 
+enum { PORT_MAX = 65535 };
+
 struct access {
     char **hosts, **origins;
     size_t host_count, origin_count;
@@ -223,13 +225,18 @@ static bool is_own_page(const struct access *access, const char *given,
     return strcmp(origin, own) == 0;
 }
 
+static bool changes_nothing(const struct request *r)
+{
+    return r->method == HTTP_GET || r->method == HTTP_HEAD || r->method == HTTP_OPTIONS;
+}
+
 static bool judge_page(const struct access *access, struct request *r, const struct authority *host)
 {
     const char *origin = r->headers.values[HEADER_ORIGIN];
     const char *site = r->headers.values[HEADER_SEC_FETCH_SITE];
     bool is_foreign;
 
-    if (r->method == HTTP_GET || r->method == HTTP_HEAD || r->method == HTTP_OPTIONS)
+    if (changes_nothing(r))
         return true;
     if (origin != NULL)
         is_foreign = !is_own_page(access, origin, host) && find_origin(access, r) == NULL;
@@ -258,12 +265,54 @@ static bool judge_token(const struct access *access, struct request *r)
     return false;
 }
 
-bool access_judge(const struct access *access, struct request *r, bool is_open)
+/* What follows in `text` if it begins so, or NULL. Most differ in the first letter. */
+static const char *behind(const char *text, const char *beginning)
+{
+    for (; *beginning != '\0'; text++, beginning++) {
+        if (*text != *beginning)
+            return NULL;
+    }
+    return text;
+}
+
+/* Nothing, or a colon and a port. */
+static bool ends_a_host(const char *text)
+{
+    unsigned port = 0;
+
+    if (text[0] != ':' || text[1] == '\0')
+        return text[0] == '\0';
+    for (text++; *text >= '0' && *text <= '9' && port <= PORT_MAX; text++)
+        port = port * 10 + (unsigned)(*text - '0');
+    return *text == '\0' && port <= PORT_MAX;
+}
+
+/* Whether it names us in the very letters of the list, as nearly everybody does. Then nothing has to be read. */
+static bool names_us(const struct access *access, const struct request *r)
+{
+    const char *host = r->headers.values[HEADER_HOST];
+
+    if (host == NULL || r->parts_of_target.authority != NULL)
+        return false;
+    for (size_t i = 0; i < access->host_count; i++) {
+        const char *rest = behind(host, access->hosts[i]);
+        if (rest != NULL && ends_a_host(rest))
+            return true;
+    }
+    return false;
+}
+
+static bool judge_origin(const struct access *access, struct request *r)
 {
     struct authority host;
     int rc = read_host(r, &host);
 
-    if (!judge_host(access, r, rc, &host) || !judge_page(access, r, rc == 0 ? &host : NULL))
+    return judge_host(access, r, rc, &host) && judge_page(access, r, rc == 0 ? &host : NULL);
+}
+
+bool access_judge(const struct access *access, struct request *r, bool is_open)
+{
+    if (!(changes_nothing(r) && names_us(access, r)) && !judge_origin(access, r))
         return false;
     return is_open || access->token == NULL || r->method == HTTP_OPTIONS || judge_token(access, r);
 }

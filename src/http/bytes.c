@@ -50,6 +50,11 @@ const uint8_t byte_kinds[256] = {
 typedef uint8_t bytes8 __attribute__((vector_size(8)));
 typedef uint8_t bytes16 __attribute__((vector_size(16)));
 
+void bytes_clear(void *to, size_t bytes)
+{
+    memset(to, 0, bytes);
+}
+
 static bool are(const char *text, size_t bytes, unsigned kind)
 {
     unsigned all = kind;
@@ -66,6 +71,15 @@ static bytes8 unusual_in_name(const char *text)
 
     memcpy(&v, text, sizeof(v));
     return ~((bytes8)((v | 0x20) - 'a' < 26) | (bytes8)(v - '0' < 10) | (bytes8)(v == '-'));
+}
+
+/* The same for a path. From the hyphen to the nine all are usual. */
+static bytes8 unusual_in_path(const char *text)
+{
+    bytes8 v;
+
+    memcpy(&v, text, sizeof(v));
+    return ~((bytes8)((v | 0x20) - 'a' < 26) | (bytes8)(v - '-' <= '9' - '-') | (bytes8)(v == '_'));
 }
 
 /* Not zero where a byte is a control byte, TAB among them. */
@@ -89,6 +103,19 @@ bool bytes_are_token(const char *text, size_t bytes)
     for (size_t i = 0; i + step < bytes; i += step)
         unusual |= unusual_in_name(text + i);
     return (uint64_t)unusual == 0 || are(text, bytes, BYTE_TOKEN);
+}
+
+bool bytes_are_plain(const char *text, size_t bytes)
+{
+    const size_t step = sizeof(bytes8);
+    bytes8 unusual;
+
+    if (bytes < step)
+        return false;
+    unusual = unusual_in_path(text + bytes - step);
+    for (size_t i = 0; i + step < bytes; i += step)
+        unusual |= unusual_in_path(text + i);
+    return (uint64_t)unusual == 0;
 }
 
 bool bytes_are_value(const char *text, size_t bytes)

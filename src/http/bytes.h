@@ -32,8 +32,16 @@ static inline size_t bytes_span(const char *text, size_t bytes, unsigned kind)
     return n;
 }
 
+/* Zeroes what every request needs anew. Of a few hundred bytes that it knows the number of, the compiler makes an
+ * instruction that takes as long to begin as this takes in all. */
+void bytes_clear(void *to, size_t bytes);
+
 /* Whether all are of the kind, looked at many at once. */
 bool bytes_are_token(const char *text, size_t bytes);
 bool bytes_are_value(const char *text, size_t bytes);
+
+/* Whether there are only letters, figures and - . / _, as in nearly all paths. False may mean that there are too few to
+ * tell so fast. */
+bool bytes_are_plain(const char *text, size_t bytes);
 
 #endif

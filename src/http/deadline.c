@@ -471,14 +471,14 @@ void deadline_body_took(struct deadline *d, uint64_t bytes)
     enter(d, BODY, d->began_ns + d->all->rules.body_ns + time_for(d->all, d->taken_bytes));
 }
 
-void deadline_parked(struct deadline *d, uint64_t now_ns)
+void deadline_parked(struct deadline *d)
 {
-    enter(d, PARKED, now_ns);
+    enter(d, PARKED, 0);
 }
 
-void deadline_answer(struct deadline *d, uint64_t now_ns)
+void deadline_answer(struct deadline *d)
 {
-    enter(d, ANSWER, now_ns);
+    enter(d, ANSWER, 0);
 }
 
 void deadline_idle(struct deadline *d, uint64_t now_ns)

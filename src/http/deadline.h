@@ -46,7 +46,7 @@ struct deadline {
     bool may_tell;                                /* a 408 in clear text */
     bool is_placed;                               /* in the wheel; under its lock */
     unsigned slot;                                /* under its lock */
-    _Atomic uint64_t word;                        /* the phase and until when */
+    _Atomic uint64_t word;                        /* the phase and until when, if time ends it */
     uint64_t began_ns, taken_bytes;               /* of the body; the pool thread's */
     uint64_t looked_ns, ready_bytes, acked_bytes; /* of the answer; the wheel's */
 };
@@ -77,8 +77,8 @@ void deadline_end(struct deadline *d);
 void deadline_headers(struct deadline *d, uint64_t now_ns);
 void deadline_body(struct deadline *d, uint64_t now_ns);
 void deadline_body_took(struct deadline *d, uint64_t bytes);
-void deadline_parked(struct deadline *d, uint64_t now_ns);
-void deadline_answer(struct deadline *d, uint64_t now_ns);
+void deadline_parked(struct deadline *d);
+void deadline_answer(struct deadline *d);
 void deadline_idle(struct deadline *d, uint64_t now_ns);
 
 /* libmicrohttpd forgets that a socket is readable when it has read less than it asked for, and so overlooks an end

@@ -95,9 +95,10 @@ static bool judge_method(struct gate *g)
 
 static bool judge_version(struct gate *g)
 {
+    if (strcmp(g->line->version, "HTTP/1.1") == 0)
+        return true;
     g->is_http_1_0 = strcmp(g->line->version, "HTTP/1.0") == 0;
-    return g->is_http_1_0 || strcmp(g->line->version, "HTTP/1.1") == 0 ||
-           refuse(g, PROBLEM_VERSION, "Speak HTTP/1.1 or HTTP/1.0.");
+    return g->is_http_1_0 || refuse(g, PROBLEM_VERSION, "Speak HTTP/1.1 or HTTP/1.0.");
 }
 
 /* Method, blank, target, blank, version, CR, LF: each blank and line end is a NUL by now. */
@@ -148,7 +149,7 @@ void gate_open(struct gate *g, const struct gate_rules *rules, const struct gate
 {
     *g = (struct gate) {
         .rules = rules, .line = line, .headers = headers, .content_length = UINT64_MAX};
-    *headers = (struct request_headers) {.in_lines = 0};
+    bytes_clear(headers, sizeof(*headers));
     (void)(judge_method(g) && judge_version(g) && follow_line(g) && judge_target(g) &&
            judge_size(g));
 }

@@ -8,7 +8,7 @@ enum {
     RECORD_BYTES = 64,        /* of one header line */
     OWN_RECORDS = 3,          /* of what head_hide adds */
     ANSWER_HEAD_BYTES = 2048, /* for the head of the answer, which is made in the same memory */
-    MEMORY_UNIT_BYTES = 1024,
+    MEMORY_UNIT_BYTES = 64,
     GROW_BYTES = 1,
 };
 
@@ -61,7 +61,8 @@ void head_hide(const char *uri, struct MHD_Connection *connection)
 
     if (query != NULL)
         writable(query)[1] = '\0';
-    (void)MHD_set_connection_value(connection, MHD_HEADER_KIND, cookie, no_cookies);
+    (void)MHD_set_connection_value_n(connection, MHD_HEADER_KIND, cookie, sizeof(cookie) - 1,
+                                     no_cookies, 0);
 }
 
 static enum MHD_Result pass_header(void *arg, enum MHD_ValueKind kind, const char *name,

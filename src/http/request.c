@@ -47,6 +47,9 @@ static const char *join_lines(struct request *r, enum http_header header)
 {
     struct joining j = {.name = http_header_names[header]};
 
+    if (!r->has_joined)
+        memset(r->joined, 0, sizeof(r->joined));
+    r->has_joined = true;
     if (r->joined[header] != NULL)
         return r->joined[header];
     buf_init(&j.out, JOINED_BYTES_MAX);
@@ -56,7 +59,6 @@ static const char *join_lines(struct request *r, enum http_header header)
         buf_release(&j.out);
         return r->headers.values[header];
     }
-    r->has_joined = true;
     r->joined[header] = j.out.data;
     return j.out.data;
 }
@@ -200,11 +202,6 @@ uint64_t request_content_length(const struct request *r)
     return r->content_length;
 }
 
-bool request_has_body(const struct request *r)
-{
-    return r->is_chunked || (r->content_length != UINT64_MAX && r->content_length > 0);
-}
-
 int request_socket(const struct request *r)
 {
     const union MHD_ConnectionInfo *info =
@@ -217,7 +214,7 @@ bool request_park(struct request *r, void (*resumed)(struct request *r))
 {
     CHECK(r->resumed == NULL);
     r->resumed = resumed;
-    deadline_parked(&r->peer->deadline, clock_coarse_ns());
+    deadline_parked(&r->peer->deadline);
     if (!park_suspend(r->park.lot, &r->park, r->connection)) {
         r->resumed = NULL;
         return false;

@@ -71,8 +71,9 @@ struct request_sink {
 struct request {
     struct id id; /* X-Request-Id: of this server, never the client's */
     enum http_method method;
-    const char *path;                          /* decoded, without the query */
-    const char *target;                        /* the same as it came, not decoded */
+    const char *path; /* decoded, without the query */
+    const char *
+        target; /* the same as it came, not decoded: the same text when there is nothing to decode */
     const struct route *route;                 /* NULL while unknown */
     const char *parts[REQUEST_PATH_PARTS_MAX]; /* the route's {names}, in order; never empty */
     struct buf body;                           /* complete when the route's `handle` is called */
@@ -90,7 +91,6 @@ struct request {
     struct server *server;
     struct connection *peer;
     struct MHD_Connection *connection;
-    struct request_headers headers;
     const char *raw; /* where the target stood; only for the gate */
     size_t raw_bytes;
     bool raw_is_sound;
@@ -113,12 +113,14 @@ struct request {
     bool begun, queued, must_close;
     bool is_file; /* the path is one of www/, whatever the answer */
     bool is_chunked, expects_continue, is_http_1_0;
-    char *joined[HEADER_COUNT]; /* lists of several lines, once asked for */
     bool has_joined;
     char trace[TRACE_BYTES]; /* traceparent for answers and logs; "" without one */
     struct request *next;    /* among the spare ones */
     char *text;              /* target, path, parts and arguments */
     size_t text_bytes, text_used;
+    /* what follows is not emptied for the next request */
+    struct request_headers headers; /* of the gate's making */
+    char *joined[HEADER_COUNT];     /* lists of several lines, when has_joined */
     char own_text[REQUEST_TEXT_BYTES];
 };
 
@@ -143,7 +145,10 @@ bool request_accepts(struct request *r, const char *media_type);
 uint64_t request_content_length(const struct request *r);
 
 /* Whether a body comes with it, by its head. */
-bool request_has_body(const struct request *r);
+static inline bool request_has_body(const struct request *r)
+{
+    return r->is_chunked || (r->content_length != UINT64_MAX && r->content_length > 0);
+}
 
 /* The socket, for watching whether the client leaves; only while parked or in a handler. */
 int request_socket(const struct request *r);

@@ -68,6 +68,34 @@ static bool matches(const char *pattern, const struct segments *s, const char **
     return *pattern == '\0';
 }
 
+static void mark(uint64_t bits[4], unsigned char letter)
+{
+    bits[letter / 64] |= UINT64_C(1) << letter % 64;
+}
+
+void router_prepare(struct router *router)
+{
+    uint64_t begins[4] = {0};
+
+    mark(begins, '%');
+    for (size_t i = 0; i < router->count; i++) {
+        if (router->routes[i].pattern[1] == '{') {
+            memset(begins, 0xff, sizeof(begins));
+            break;
+        }
+        mark(begins, (unsigned char)router->routes[i].pattern[1]);
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(begins); i++)
+        router->begins_none[i] = ~begins[i];
+}
+
+static bool knows_none(const struct router *router, const char *path)
+{
+    unsigned char letter = (unsigned char)path[path[0] == '/'];
+
+    return (router->begins_none[letter / 64] >> letter % 64 & 1) != 0;
+}
+
 static bool serves(const struct route *route, enum http_method method)
 {
     return route->method == method || (route->method == HTTP_GET && method == HTTP_HEAD);
@@ -89,7 +117,7 @@ const struct route *router_find(const struct router *router, enum http_method me
     unsigned allowed = 0;
 
     *ret_allowed = 0;
-    if (!split(&segments, path, storage, storage_bytes))
+    if (knows_none(router, path) || !split(&segments, path, storage, storage_bytes))
         return NULL;
     for (size_t i = 0; i < router->count; i++) {
         const struct route *route = &router->routes[i];

@@ -26,7 +26,13 @@ struct route {
 struct router {
     const struct route *routes;
     size_t count;
+    uint64_t
+        begins_none[4]; /* a bit for each first letter of a path that no route has; 0: who knows */
 };
+
+/* Notes with which letters no route begins. Without it all is found as well, but what is no route, as the path of a file,
+ * is compared with them all. */
+void router_prepare(struct router *router);
 
 /* The route for this raw path (not decoded, so that "%2F" is no border) and method, with the parts filled
  * in; the first that fits wins. NULL when there is none; then

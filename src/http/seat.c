@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "http/bytes.h"
 #include "http/kept.h"
 #include "http/serve.h"
 #include "state/metrics.h"
@@ -35,6 +36,7 @@ static bool take_seat(struct server *s)
         seat->cache = static_cache_new(s->files);
     thread_set_name("http");
     thread_be_prompt();
+    thread_forgo_cancellation();
     LOCKED(&s->idle_lock);
     seat->next = s->seats;
     s->seats = seat;
@@ -55,7 +57,7 @@ struct request *seat_request_take(struct server *s)
         seat->spares--;
     }
     if (r != NULL)
-        memset(r, 0, offsetof(struct request, own_text));
+        bytes_clear(r, offsetof(struct request, headers));
     return r;
 }
 

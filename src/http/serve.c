@@ -142,12 +142,17 @@ static bool judge_head(struct request *r, const char *method, const char *versio
     return gate.fault.detail == NULL || refuse(r, &gate.fault);
 }
 
+/* One without escapes is what it says. */
 static void decode_path(struct request *r)
 {
     char *path = r->text + r->text_used;
-    ssize_t n =
-        target_decode(r->target, r->parts_of_target.path_bytes, path, r->text_bytes - r->text_used);
+    ssize_t n;
 
+    if (memchr(r->target, '%', r->parts_of_target.path_bytes) == NULL) {
+        r->path = r->target;
+        return;
+    }
+    n = target_decode(r->target, r->parts_of_target.path_bytes, path, r->text_bytes - r->text_used);
     CHECK(n >= 0); /* the gate has let nothing else pass */
     r->path = path;
     r->text_used += (size_t)n + 1;
@@ -370,7 +375,7 @@ static enum MHD_Result deliver(struct request *r)
     }
     r->queued = true;
     connection_served(r->peer, r->server);
-    deadline_answer(&r->peer->deadline, clock_coarse_ns());
+    deadline_answer(&r->peer->deadline);
     return rc;
 }
 

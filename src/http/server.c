@@ -82,6 +82,7 @@ static struct server *server_new(const struct server_config *config)
     if (s == NULL)
         return NULL;
     s->config = *config;
+    router_prepare(&s->config.router);
     s->quiet_fds[0] = s->quiet_fds[1] = -1;
     s->client_key = hash_key_new();
     park_lot_init(&s->lot);

@@ -33,6 +33,7 @@ struct static_cache {
     unsigned kept_fds;
     struct hash_key key; /* clients do not know it, so they cannot choose what falls into one set */
     struct entry *slots[SETS][WAYS];
+    struct entry **last; /* the slot that was asked for last; never NULL */
 };
 
 int static_files_new(struct static_files **ret, const char *directory, struct err *err)
@@ -98,6 +99,7 @@ struct static_cache *static_cache_new(const struct static_files *files)
     if (cache != NULL) {
         cache->files = files;
         cache->key = hash_key_new();
+        cache->last = cache->slots[0];
     }
     return cache;
 }
@@ -225,14 +227,19 @@ static bool redirect(const struct static_files *files, struct request *r)
     return fd >= 0 || static_is_shortage(fd);
 }
 
+static bool is_of(struct entry *const *slot, const char *path)
+{
+    return *slot != NULL && strcmp((*slot)->path, path) == 0;
+}
+
 /* Where the path is kept; if it is not, where nothing is; else where the one is that was looked at first. */
-static struct entry **slot_of(struct static_cache *cache, const char *path)
+static struct entry **find_slot(struct static_cache *cache, const char *path)
 {
     struct entry **set = cache->slots[hash_bytes(cache->key, path, strlen(path)) % SETS];
     size_t place = 0;
 
     for (size_t i = 0; i < WAYS; i++) {
-        if (set[i] != NULL && strcmp(set[i]->path, path) == 0)
+        if (is_of(&set[i], path))
             return &set[i];
         if (set[place] != NULL && (set[i] == NULL || set[i]->checked_ns < set[place]->checked_ns))
             place = i;
@@ -272,8 +279,13 @@ static bool answer_from_disk(struct static_cache *cache, struct request *r, stru
 
 static bool answer(struct static_cache *cache, struct request *r)
 {
-    struct entry **slot = slot_of(cache, r->path);
-    bool is_kept = *slot != NULL && strcmp((*slot)->path, r->path) == 0;
+    struct entry **slot = cache->last;
+    bool is_kept = is_of(slot, r->path);
+
+    if (!is_kept) {
+        cache->last = slot = find_slot(cache, r->path);
+        is_kept = is_of(slot, r->path);
+    }
 
     if (is_kept && r->start_ns < (*slot)->checked_ns + CLOCK_NS_PER_S && answer_kept(r, *slot))
         return true;
@@ -282,6 +294,8 @@ static bool answer(struct static_cache *cache, struct request *r)
 
 bool static_answer(struct static_cache *cache, struct request *r)
 {
-    r->is_file = static_path_is_plain(r->target) && answer(cache, r);
+    bool is_plain = r->path == r->target || static_path_is_plain(r->target);
+
+    r->is_file = is_plain && answer(cache, r);
     return r->is_file;
 }

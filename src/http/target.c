@@ -59,6 +59,8 @@ static int escaped(const char *text, size_t left)
 
 bool target_is_sound(const char *text, size_t bytes)
 {
+    if (bytes_are_plain(text, bytes))
+        return true;
     for (size_t i = 0; i < bytes; i++) {
         if (!byte_is(text[i], BYTE_TARGET) || (text[i] == '%' && escaped(text + i, bytes - i) < 0))
             return false;

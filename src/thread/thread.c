@@ -51,6 +51,14 @@ void thread_be_prompt(void)
     (void)syscall(SYS_sched_setattr, 0, &attr, 0);
 }
 
+/* Around each call that may wait, the C library lets a thread be cancelled and then forbids it again, by two locked
+ * instructions, but not where a thread may be cancelled at any time. */
+void thread_forgo_cancellation(void)
+{
+    (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
+    (void)pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, NULL);
+}
+
 void thread_join(struct thread *t)
 {
     CHECK(pthread_join(t->handle, NULL) == 0);

@@ -23,4 +23,8 @@ void thread_set_name(const char *name);
  * where the system can be told (Linux 6.12). Does nothing elsewhere. */
 void thread_be_prompt(void);
 
+/* Spares the calling thread what the C library does around each call that may wait, so that it could be cancelled there.
+ * Afterwards pthread_cancel does nothing to it. */
+void thread_forgo_cancellation(void);
+
 #endif

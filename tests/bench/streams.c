@@ -108,7 +108,7 @@ int main(int argc, char **argv)
         .target_bytes_max = 8 << 10,
         .header_bytes_max = 16 << 10,
         .headers_max = 100,
-        .router = {routes, 1},
+        .router = {.routes = routes, .count = 1},
     };
     struct server *server;
     struct err err = {""};

@@ -71,16 +71,10 @@ static void only_our_names_are_ours(void **state)
 {
     struct access *access = made((struct access_config) {
         .url = "http://127.0.0.2:8080", .listen = "Box:8080", .hosts = "prong.example, 10.0.0.7"});
-    static const char *const ours[] = {"localhost",
-                                       "LOCALHOST.:1",
-                                       "127.0.0.1:8080",
-                                       "[::1]",
-                                       "[0:0::1]:99",
-                                       "127.0.0.2",
-                                       "box",
-                                       "BOX:8080",
-                                       "Prong.Example:443",
-                                       "prong.example.",
+    static const char *const ours[] = {"localhost",       "LOCALHOST.:1",      "127.0.0.1:8080",
+                                       "127.0.0.1:65535", "localhost:",        "[::1]",
+                                       "[0:0::1]:99",     "127.0.0.2",         "box",
+                                       "BOX:8080",        "Prong.Example:443", "prong.example.",
                                        "10.0.0.7"};
     static const char *const others[] = {"",
                                          "evil.example",
@@ -92,7 +86,13 @@ static void only_our_names_are_ours(void **state)
                                          "localhost@evil",
                                          "*",
                                          "localhost,x",
-                                         "evil.example:8080"};
+                                         "evil.example:8080",
+                                         "127.0.0.1:65536",
+                                         "127.0.0.1:99999999999999999999",
+                                         "localhost:80x",
+                                         "localhost:80:80",
+                                         "localhost:+1",
+                                         "local"};
 
     (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(ours); i++)

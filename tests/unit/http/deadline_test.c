@@ -362,14 +362,14 @@ static void the_next_body_begins_with_nothing(void **state)
 /* ---- answers ---- */
 
 static void reset_when_nothing_is_taken(struct deadlines *all, const char *phase,
-                                        void (*enter)(struct deadline *d, uint64_t now_ns))
+                                        void (*enter)(struct deadline *d))
 {
     uint64_t before = late(phase), began_ns;
     struct pair p;
     int error;
 
     begin(all, &p);
-    enter(&p.deadline, clock_now_ns());
+    enter(&p.deadline);
     began_ns = clock_now_ns();
     assert_true(fill(p.server) > 0);
     while (is_open(p.server))
@@ -399,8 +399,8 @@ static void an_answer_that_has_nothing_to_say_may_wait(void **state)
 
     begin(*state, &p[0]);
     begin(*state, &p[1]);
-    deadline_answer(&p[0].deadline, clock_now_ns());
-    deadline_parked(&p[1].deadline, clock_now_ns());
+    deadline_answer(&p[0].deadline);
+    deadline_parked(&p[1].deadline);
     sleep_ms(1000);
     assert_true(is_open(p[0].client));
     assert_true(is_open(p[1].client));
@@ -415,7 +415,7 @@ static void who_takes_all_there_is_may_go_on(void **state)
     char data[16];
 
     begin(*state, &p);
-    deadline_answer(&p.deadline, clock_now_ns());
+    deadline_answer(&p.deadline);
     for (int i = 0; i < 200; i++) {
         assert_int_equal(send(p.server, "event", 5, MSG_NOSIGNAL), 5);
         sleep_ms(5);
@@ -438,7 +438,7 @@ static void who_takes_enough_may_go_on(void **state)
 
     (void)state;
     begin(all, &p);
-    deadline_answer(&p.deadline, clock_now_ns());
+    deadline_answer(&p.deadline);
     for (int i = 0; i < 400; i++) {
         (void)fill(p.server);
         assert_true(recv(p.client, data, sizeof(data), MSG_DONTWAIT) != 0);
@@ -463,7 +463,7 @@ static void room_that_comes_in_steps_is_no_standstill(void **state)
 
     (void)state;
     begin(all, &p);
-    deadline_answer(&p.deadline, clock_now_ns());
+    deadline_answer(&p.deadline);
     for (int i = 0; i < 20; i++) {
         (void)fill(p.server);
         assert_true(recv(p.client, data, sizeof(data), MSG_DONTWAIT) != 0);
@@ -483,7 +483,7 @@ static void what_is_no_tcp_is_not_judged_by_what_it_takes(void **state)
     p.server = fds[0];
     p.client = fds[1];
     deadline_begin(*state, &p.deadline, p.server, true, clock_now_ns());
-    deadline_answer(&p.deadline, clock_now_ns());
+    deadline_answer(&p.deadline);
     assert_true(fill(p.server) > 0);
     sleep_ms(1000);
     assert_true(is_open(p.client));
@@ -500,7 +500,7 @@ static void no_answer_leaves_after_408(void **state)
     assert_int_equal(send(p.client, "G", 1, 0), 1);
     while (is_open(p.server))
         sleep_ms(1);
-    deadline_answer(&p.deadline, clock_now_ns());
+    deadline_answer(&p.deadline);
     assert_int_equal(send(p.server, "x", 1, MSG_NOSIGNAL), -1);
     assert_int_equal(errno, EPIPE);
     end(&p);
@@ -637,7 +637,7 @@ static void a_drain_leaves_the_others(void **state)
     begin(*state, &p[0]);
     begin(*state, &p[1]);
     deadline_idle(&p[0].deadline, clock_now_ns() + MS(3600 * 1000));
-    deadline_parked(&p[1].deadline, clock_now_ns());
+    deadline_parked(&p[1].deadline);
     deadlines_drain(*state, clock_now_ns());
     sleep_ms(200);
     assert_true(is_open(p[0].client));

@@ -20,7 +20,7 @@ static const struct route routes[] = {
     {.method = HTTP_GET, .pattern = "/items/{key}/of/{owner}"},
     {.method = HTTP_DELETE, .pattern = "/"},
 };
-static const struct router router = {routes, ARRAY_SIZE(routes)};
+static const struct router router = {.routes = routes, .count = ARRAY_SIZE(routes)};
 
 struct found {
     const struct route *route;
@@ -29,12 +29,26 @@ struct found {
     char storage[256];
 };
 
+static void find_in(struct found *f, const struct router *table, enum http_method method,
+                    const char *path)
+{
+    memset(f, 0, sizeof(*f));
+    f->route =
+        router_find(table, method, path, f->parts, f->storage, sizeof(f->storage), &f->allowed);
+}
+
+/* The same, whether the table is prepared or not. */
 static struct found *find(enum http_method method, const char *path)
 {
     static struct found f;
+    struct router prepared = router;
+    struct found unprepared;
 
-    memset(&f, 0, sizeof(f));
-    f.route = router_find(&router, method, path, f.parts, f.storage, sizeof(f.storage), &f.allowed);
+    router_prepare(&prepared);
+    find_in(&unprepared, &router, method, path);
+    find_in(&f, &prepared, method, path);
+    assert_ptr_equal(f.route, unprepared.route);
+    assert_int_equal(f.allowed, unprepared.allowed);
     return &f;
 }
 
@@ -75,6 +89,33 @@ static void an_escaped_letter_is_that_letter(void **state)
 {
     (void)state;
     assert_ptr_equal(find(HTTP_GET, "/%69tems")->route, &routes[0]);
+}
+
+static void a_route_that_begins_with_a_name_takes_any_letter(void **state)
+{
+    static const struct route any[] = {{.method = HTTP_PUT, .pattern = "/fixed"},
+                                       {.method = HTTP_GET, .pattern = "/{name}"}};
+    struct router table = {.routes = any, .count = ARRAY_SIZE(any)};
+    struct found f;
+
+    (void)state;
+    router_prepare(&table);
+    find_in(&f, &table, HTTP_GET, "/\xc3\xa9");
+    assert_ptr_equal(f.route, &any[1]);
+    find_in(&f, &table, HTTP_GET, "/fixed");
+    assert_ptr_equal(f.route, &any[1]);
+}
+
+static void a_table_without_routes_knows_none(void **state)
+{
+    struct router empty = {.count = 0};
+    struct found f;
+
+    (void)state;
+    router_prepare(&empty);
+    find_in(&f, &empty, HTTP_GET, "/");
+    assert_null(f.route);
+    assert_int_equal(f.allowed, 0);
 }
 
 static void what_only_resembles_a_route_is_none(void **state)
@@ -133,6 +174,8 @@ int main(void)
         cmocka_unit_test(names_become_decoded_parts),
         cmocka_unit_test(an_escaped_slash_is_no_border),
         cmocka_unit_test(an_escaped_letter_is_that_letter),
+        cmocka_unit_test(a_route_that_begins_with_a_name_takes_any_letter),
+        cmocka_unit_test(a_table_without_routes_knows_none),
         cmocka_unit_test(what_only_resembles_a_route_is_none),
         cmocka_unit_test(another_method_tells_which_are_allowed),
         cmocka_unit_test(parts_that_do_not_fit_are_no_match),

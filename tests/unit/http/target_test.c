@@ -88,6 +88,25 @@ static void every_byte_is_judged(void **state)
     assert_false(is_sound(""));
 }
 
+/* In a short text and in long ones, which are looked at eight bytes at a time. */
+static void a_byte_is_judged_alike_at_any_place(void **state)
+{
+    char text[24];
+
+    (void)state;
+    for (int c = 1; c < 256; c++) {
+        const char alone[] = {'/', (char)c, '\0'};
+        for (size_t bytes = 2; bytes < sizeof(text); bytes++) {
+            for (size_t at = 0; at < bytes; at++) {
+                memcpy(text, "/gZ_9.-0/gZ_9.-0/gZ_9.-0", sizeof(text));
+                text[at] = (char)c;
+                if (target_is_sound(text, bytes) != is_sound(alone))
+                    fail_msg("byte %d at %zu of %zu", c, at, bytes);
+            }
+        }
+    }
+}
+
 static void escapes_must_be_whole(void **state)
 {
     static const char *const bad[] = {"/%",   "/%4",  "/%zz",     "/%4g",
@@ -213,6 +232,7 @@ int main(void)
         cmocka_unit_test(absolute_form_has_an_authority),
         cmocka_unit_test(what_has_another_form_is_told_apart),
         cmocka_unit_test(every_byte_is_judged),
+        cmocka_unit_test(a_byte_is_judged_alike_at_any_place),
         cmocka_unit_test(escapes_must_be_whole),
         cmocka_unit_test(authorities_are_hosts_with_ports),
         cmocka_unit_test(escapes_are_decoded),

@@ -159,6 +159,30 @@ static void a_prompt_one_has_short_slices_and_no_other_rights(void **state)
     assert_int_equal(a.schedule.runtime_ns, 100000);
 }
 
+static void *cancel_itself(void *arg)
+{
+    char byte;
+
+    thread_forgo_cancellation();
+    (void)pthread_cancel(pthread_self());
+    return read(*(int *)arg, &byte, 1) == 1 ? arg : NULL;
+}
+
+static void what_has_forgone_cancellation_is_not_cancelled(void **state)
+{
+    struct thread t;
+    void *result;
+    int fds[2];
+
+    (void)state;
+    assert_int_equal(pipe(fds), 0);
+    assert_int_equal(write(fds[1], "", 1), 1);
+    assert_int_equal(thread_start(&t, "test", cancel_itself, &fds[0]), 0);
+    assert_int_equal(pthread_join(t.handle, &result), 0);
+    assert_ptr_equal(result, &fds[0]);
+    assert_int_equal(close(fds[0]) + close(fds[1]), 0);
+}
+
 /* In a child of its own, because the limit stays. */
 static int start_without_memory(void)
 {
@@ -203,6 +227,7 @@ int main(void)
         cmocka_unit_test(it_has_its_name),
         cmocka_unit_test(it_can_name_itself),
         cmocka_unit_test(a_prompt_one_has_short_slices_and_no_other_rights),
+        cmocka_unit_test(what_has_forgone_cancellation_is_not_cancelled),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
