@@ -199,10 +199,19 @@ static void begin(struct sched *s, uint64_t now_ns)
         finish(s, rc, err.text);
 }
 
+/* Whoever loads a mended kernel wants to see what it does now. */
+static void forgive(struct sched *s)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(s->records); i++)
+        s->records[i].brake = (struct retry_brake) {0};
+    s->poison.count = 0;
+}
+
 static void take_over(struct sched *s, uint64_t now_ns)
 {
     struct side *old = s->current;
 
+    forgive(s);
     s->current = &s->sides[pool_current(s->pool)];
     s->reload.old_busy_ns = now_ns;
     answer_label_kernels(s);

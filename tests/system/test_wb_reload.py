@@ -47,6 +47,9 @@ static int map(struct prong_ctx *c, uint64_t lo, uint64_t hi)
 {
     struct prong_buf in;
 
+#ifdef CRASH
+    abort();
+#endif
     if (prong_input(c, &in) == PRONG_INPUT_RAW)
         return prong_write(c, MARK, 1) != 0 || prong_write(c, in.data, in.size) != 0 ? -1 : 0;
     for (uint64_t i = lo; i < hi; i++) {
@@ -221,6 +224,16 @@ def test_what_other_code_has_answered_is_not_given(server, folder):
     folder.put("a", "B")
     assert reload(s)["changed"] == []
     assert [ask(), ask()] == [("miss", "BBB"), ("hit", "BBB")]
+
+
+def test_what_a_mended_kernel_did_is_forgotten(server, folder):
+    folder.put("a", "A", CRASH=True)
+    s = server(workers=2, kernels=folder.path, is_faulty=True, retries=0, brake_deaths=3)
+    assert [s.get("/compute/a?count=1").status for _ in range(3)] == [502, 502, 422]
+    assert [s.get(f"/compute/a?count={n}").status for n in (2, 3)] == [502, 503]
+    folder.put("a", "A")
+    reload(s)
+    assert [s.get(f"/compute/a?count={n}").text for n in (1, 2, 3)] == ["A", "AA", "AAA"]
 
 
 def test_another_description_is_another_form(server, folder):
