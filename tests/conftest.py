@@ -140,6 +140,15 @@ def run(*command, timeout=60, **options):
     )
 
 
+def let_reach(path):
+    """Lets every user reach it, as programs must that run as another one: pytest's folders are their owner's alone."""
+    path = pathlib.Path(path)
+    for folder in (path, *path.parents):
+        mode = folder.stat().st_mode
+        if folder.stat().st_uid == os.geteuid() and mode & 0o011 != 0o011:
+            folder.chmod(mode | 0o011)
+
+
 _state_home = tempfile.TemporaryDirectory(prefix="prong-state-")  # pylint: disable=consider-using-with
 
 

@@ -55,6 +55,7 @@ static const struct {
     {"/etc/ld.so.conf.d", FS_READ_FILE | FS_READ_DIR},
     {"/etc/ld.so.preload", FS_READ_FILE},
     {"/etc/localtime", FS_READ_FILE},
+    {"/etc/ssl/openssl.cnf", FS_READ_FILE},
     {"/dev/null", FS_READ_FILE | FS_WRITE_FILE},
     {"/dev/zero", FS_READ_FILE},
     {"/dev/urandom", FS_READ_FILE},
@@ -63,7 +64,7 @@ static const struct {
 /* To find others by name, and to know whom to trust. */
 static const char *const for_network[] = {
     "/etc/resolv.conf", "/etc/hosts",     "/etc/nsswitch.conf",   "/etc/gai.conf",
-    "/etc/services",    "/etc/ssl/certs", "/etc/ssl/openssl.cnf", "/etc/ca-certificates",
+    "/etc/services",    "/etc/ssl/certs", "/etc/ca-certificates",
 };
 
 static struct {

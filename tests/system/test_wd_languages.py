@@ -12,7 +12,7 @@ import signal
 import struct
 
 import pytest
-from conftest import DIR, ROOT, SANITIZED, SLOW, assert_problem, descendants, events_of, is_alive, run, wait_until
+from conftest import DIR, ROOT, SANITIZED, SLOW, assert_problem, descendants, events_of, is_alive, let_reach, run, wait_until
 
 SDK = ROOT / "src/sdk"
 CHECK = DIR / "prong-check"
@@ -109,6 +109,7 @@ def languages(shared_server, tmp_path_factory, node_kernels):
     """A server with all of them, and shared objects that are loaded and hosted."""
     folder = tmp_path_factory.mktemp("languages")
     folder.chmod(0o755)
+    let_reach(folder)
     put(folder, *(SDK / "sh").iterdir(), DIR / "kernels/sum.so")
     if NODE is not None:
         put(folder, *(SDK / "node").iterdir(), node_kernels / "many.mjs")
@@ -271,6 +272,7 @@ def test_a_library_that_cannot_be_hosted_says_why(server, tmp_path):
     folder = tmp_path / "kernels"
     (folder / "libraries").mkdir(parents=True, mode=0o755)
     folder.chmod(0o755)
+    let_reach(folder)
     put(folder / "libraries", *((DIR / "test-kernels" / f"{name}.so") for name in ("init_fails", "selftest_fails", "no_entry")))
     for name in ("init_fails", "selftest_fails", "no_entry"):
         write(folder / f"{name}.kernel", f"[kernel]\nlibrary = libraries/{name}.so\n")
@@ -286,6 +288,7 @@ def test_a_hosted_library_that_crashes_says_how(server, tmp_path):
     folder = tmp_path / "kernels"
     (folder / "libraries").mkdir(parents=True, mode=0o755)
     folder.chmod(0o755)
+    let_reach(folder)
     put(folder / "libraries", DIR / "kernels/fault.so")
     write(folder / "fault.kernel", "[kernel]\nlibrary = libraries/fault.so\n")
     s = server(workers=1, kernels=folder, is_faulty=True)
