@@ -1,7 +1,12 @@
 """Small calls of a kernel that has `batch` are computed together, and what becomes of one of them is its own."""
 import collections
+import os
+import pathlib
 import shutil
+import signal
 import socket
+import tempfile
+import threading
 
 import pytest
 from conftest import DIR, Background, assert_problem, fewer, wait_until
@@ -10,13 +15,14 @@ CALLS = 20
 
 
 @pytest.fixture
-def folder(tmp_path):
-    made = tmp_path / "kernels"
-    made.mkdir()
-    made.chmod(0o755)
-    shutil.copy(DIR / "test-kernels" / "batcher.so", made)
-    shutil.copy(DIR / "kernels" / "sleep.so", made)
-    return made
+def folder():
+    """Where the user that programs run as can reach it, as pytest's own folders are not."""
+    with tempfile.TemporaryDirectory(prefix="prong-kernels-") as path:
+        made = pathlib.Path(path)
+        made.chmod(0o755)
+        shutil.copy(DIR / "test-kernels" / "batcher.so", made)
+        shutil.copy(DIR / "kernels" / "sleep.so", made)
+        yield made
 
 
 @pytest.fixture
@@ -120,6 +126,83 @@ def test_a_crash_is_the_end_of_one(batcher):
     assert {a.receipt["retries"] for a in answers} == {1}
     s.wait_workers()
     assert s.get("/compute/batcher?n=3").json == {"n": 3, "together": 1}
+
+
+def test_what_may_not_be_tried_again_dies_together(server, folder):
+    (folder / "batcher.so").unlink()
+    shutil.copy(DIR / "test-kernels" / "batcher_once.so", folder)
+    s = server(kernels=folder, workers=1, express=0, is_faulty=True)
+    assert s.get("/compute/batcher?n=1").json == {"n": 1, "together": 1}
+    answers = results(*gathered(s, [f"n={n}&mode={'crash' if n == 2 else 'answer'}" for n in range(4)]))
+    for answer in answers:
+        assert_problem(answer, 502, "worker-died")
+    s.wait_workers()
+    assert s.metric("prong_worker_deaths_total", reason="crashed") == 1
+    assert s.get("/compute/batcher?n=3").json == {"n": 3, "together": 1}
+
+
+def test_a_worker_that_is_killed_loses_nothing(batcher):
+    s = batcher(is_faulty=True)
+    first, calls = gathered(s, ["mode=wait", *(f"n={n}" for n in range(CALLS - 1))])
+    assert first.result().status == 200
+    wait_until(lambda: batches(s) == (1, CALLS), "the batch is out")
+    (pid,) = s.worker_pids()
+    os.kill(pid, signal.SIGKILL)
+    others = [call.result() for call in calls[1:]]
+    assert [a.json for a in others] == [{"n": n, "together": 1} for n in range(CALLS - 1)]
+    assert {a.receipt["retries"] for a in others} == {1}
+
+
+def test_those_that_wait_go_together_after_a_reload(batcher):
+    s = batcher()
+    first, calls = gathered(s, [f"n={n}" for n in range(CALLS)])
+    assert s.post("/kernels/reload").status == 200
+    assert answers_of(first, calls) == [{"n": n, "together": CALLS} for n in range(CALLS)]
+    wait_until(lambda: s.status()["reload"] is None, "settled")
+
+
+def test_a_hosted_library_is_asked_one_by_one(batcher, folder):
+    (folder / "libraries").mkdir(mode=0o755)
+    shutil.move(folder / "batcher.so", folder / "libraries")
+    (folder / "batcher.kernel").write_text("[kernel]\nlibrary = libraries/batcher.so\n")
+    (folder / "batcher.kernel").chmod(0o644)
+    s = batcher()
+    assert answers_of(*gathered(s, [f"n={n}" for n in range(4)])) == [{"n": n, "together": 1} for n in range(4)]
+    assert batches(s) == (0, 0)
+
+
+def test_workers_die_and_clients_leave_and_nothing_is_lost(batcher):
+    """All that stay are answered, whatever becomes of those beside them."""
+    s = batcher(workers=2, express=1, is_faulty=True, retries=8, poison_deaths=0, brake_deaths=0)
+    count, is_over = fewer(100), threading.Event()
+
+    def work(number):
+        with s.client() as client:
+            for i in range(count):
+                n = number * 1000 + i
+                answer = client.get(f"/compute/batcher?n={n}")
+                assert answer.status == 200 and answer.json["n"] == n, answer.text
+
+    def leave():
+        while not is_over.is_set():
+            with s.connect() as sock:
+                sock.sendall(b"GET /compute/batcher?mode=spin HTTP/1.1\r\nHost: x\r\n\r\n")
+                is_over.wait(0.02)
+
+    def crash():
+        while not is_over.is_set():
+            assert s.get("/compute/batcher?mode=crash").status == 502
+
+    pests = [Background(leave), Background(leave), Background(crash)]
+    for worker in [Background(work, number) for number in range(8)]:
+        worker.result(120)
+    is_over.set()
+    for pest in pests:
+        pest.result(60)
+    s.wait_idle()
+    number, calls = batches(s)
+    assert 0 < number < calls
+    assert s.metric("prong_worker_deaths_total", reason="misbehaved") == 0
 
 
 def test_who_leaves_stops_its_own(batcher):
