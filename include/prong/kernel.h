@@ -43,6 +43,7 @@ extern "C" {
 #define PRONG_NAME_MAX    63u          /* bytes of a kernel's or a parameter's name: [a-z0-9_-] */
 #define PRONG_UNITS_MAX   (1ULL << 53) /* units of one request */
 #define PRONG_EMIT_MAX    49152u       /* bytes of one emitted part */
+#define PRONG_BATCH_MAX   64u          /* calls given to one batch */
 
 enum prong_flag {
     PRONG_PURE = 1u << 0, /* same input, same answer, no effect: GET may run it */
@@ -186,8 +187,16 @@ struct prong_kernel {
     int (*finish)(struct prong_ctx *, struct prong_buf whole);
     /* NULL when all is well, else one sentence. Runs once in a throwaway child before any request. */
     const char *(*selftest)(void *state);
-    /* What map(calls[i], 0, 1) does, for each of `count` requests of one unit, at once. What one of
-     * them may not do is told by prong_fail on its own ctx; nonzero fails all of them. */
+    /* Optional: what map(calls[i], 0, 1) does, for each of `count` requests at once, at most
+     * PRONG_BATCH_MAX. Only for a kernel with neither plan nor finish, whose requests are one unit
+     * each. Small requests that come at the same time are then handed over together; each may still
+     * come alone, to map, and must get the same answer there. The calls are distinct, in no certain
+     * order, and all on this one thread. Each has parameters, input, deadline and answer of its own:
+     * the inline functions below do for calls[i] what they do in map, but nobody listens to parts.
+     * One that is cancelled (prong_cancelled, prong_progress) may be left unanswered, the others are
+     * wanted still. What one of them may not do is told by prong_fail on its own ctx; nonzero fails
+     * all that have not failed. A crash ends all of them: an idempotent kernel's are then tried
+     * again, each alone. */
     int (*batch)(struct prong_ctx *const *calls, uint32_t count);
 };
 

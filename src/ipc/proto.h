@@ -9,7 +9,7 @@
  *
  *   control  prong <-> zygote, fd 3 of the zygote        HELLO SANDBOX LOADING KERNEL REFUSED READY
  *                                                        FORKED EXITED / FORK KILL
- *   intake   prong  -> all workers of a kind, shared     TASK; whoever is free takes the next
+ *   intake   prong  -> all workers of a kind, shared     TASK BATCH; whoever is free takes the next
  *   channel  prong <-> one worker                        ANSWER / ACK
  *
  * Besides there is memory that prong makes and seals (ipc/shm.h): one page per worker that only this
@@ -19,6 +19,7 @@
 #ifndef IPC_PROTO_H
 #define IPC_PROTO_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/check.h"
@@ -42,6 +43,7 @@ enum {
     PROTO_REFUSED_FILE_MAX = 255, /* bytes of such a file's name */
     PROTO_REFUSED_REASON_MAX = 1024, /* … and of the sentence */
     PROTO_INFLIGHT_MAX = 256,        /* tasks sent and not yet answered */
+    PROTO_BATCH_MAX = 64,            /* tasks of one BATCH */
     PROTO_FDS_MAX = 8,               /* fds with one frame */
     PROTO_ALIGN = 64,                /* inline areas start at multiples of this */
     PROTO_ZYGOTE_FD = 3,
@@ -61,6 +63,7 @@ enum proto_type {
     PROTO_REFUSED,   /* zygote -> prong, before READY, one per file that is left out */
     PROTO_LOADING,   /* zygote -> prong, before READY: it may take a while */
     PROTO_SANDBOX,   /* zygote -> prong, after HELLO; body: why it ends, when it does */
+    PROTO_BATCH, /* prong -> whichever worker takes it: small TASKs that are computed together */
 };
 
 struct proto_head {
@@ -196,6 +199,16 @@ struct proto_task {
     uint8_t padding[11];
 };
 
+/* Behind it stand `count` whole TASK frames, each a multiple of PROTO_ALIGN long, as they would be sent alone: all START, of one
+ * kernel that has `batch` and neither plan nor finish, without slabs and without a listener. Each is answered for itself. The
+ * worker's page names the first of them for all. */
+struct proto_batch {
+    struct proto_head head;
+    uint64_t task; /* of the first */
+    uint32_t count;
+    uint32_t reserved[11];
+};
+
 enum proto_answer_kind {
     PROTO_ANSWER_RESULT = 1, /* the part, or the answer */
     PROTO_ANSWER_PLANNED,    /* START only: units and unit_cost */
@@ -241,6 +254,9 @@ static_assert(sizeof(struct proto_forked) == 32, "wire struct");
 static_assert(sizeof(struct proto_exited) == 48, "wire struct");
 static_assert(sizeof(struct proto_kill) == 24, "wire struct");
 static_assert(sizeof(struct proto_task) == 256, "inline areas behind it stay aligned");
+static_assert(sizeof(struct proto_batch) == PROTO_ALIGN, "the tasks behind it stay aligned");
+static_assert(offsetof(struct proto_batch, task) == offsetof(struct proto_task, task),
+              "who looks for the id need not know which it is");
 static_assert(sizeof(struct proto_answer) == 64, "wire struct");
 static_assert(sizeof(struct proto_ack) == 8, "wire struct");
 static_assert(PROTO_PART_MAX + sizeof(struct proto_answer) < PROTO_FRAME_MAX, "parts fit");

@@ -55,6 +55,7 @@ int registry_add_remote(struct registry *r, const struct prong_kernel *k, uint32
     copy.plan = k->plan == NULL ? NULL : remote->plan;
     copy.combine = k->combine == NULL ? NULL : remote->combine;
     copy.finish = k->finish == NULL ? NULL : remote->finish;
+    copy.batch = NULL; /* each call crosses over for itself */
     copy.init = NULL;
     copy.selftest = NULL;
     rc = registry_add(r, &copy, NULL, err);

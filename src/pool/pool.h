@@ -178,6 +178,7 @@ struct pool_task {
 enum {
     POOL_HOLDS_MAX = 3,
     POOL_OUTBOX_TASKS = 32,
+    POOL_BATCH_BYTES = PROTO_INLINE_MAX,
     POOL_OUTBOX_BYTES = 2 * (PROTO_INLINE_MAX + 1024), /* any one frame fits, and many small ones */
 };
 
@@ -204,6 +205,13 @@ struct pool_outbox {
 int pool_prepare(struct pool *p, struct pool_outbox *outbox, enum pool_kind kind,
                  const struct pool_task *task, struct slab *ret_holds[POOL_HOLDS_MAX]);
 
+/* Likewise one frame for several small tasks of one lane and kernel, without slabs, parts and listeners, whose pool_small_bytes
+ * are together at most POOL_BATCH_BYTES; PROTO_BATCH_MAX of them. The first names it: in the outbox, in the audit, and in the
+ * page of the worker that runs them. -ENOBUFS, -ENOTCONN. */
+int pool_prepare_batch(struct pool *p, struct pool_outbox *outbox, enum pool_kind kind,
+                       const struct pool_task *tasks, size_t count);
+size_t pool_small_bytes(size_t input_bytes, size_t params_bytes);
+
 /* Without the lock, any thread: sends them all and empties the outbox, but for those that could not be
  * sent: these are moved to its front, with their error. */
 void pool_flush(struct pool *p, struct pool_outbox *outbox);
@@ -213,8 +221,9 @@ void pool_cancel(struct pool *p, unsigned inflight, uint64_t task);
 void pool_ask_to_yield(struct pool *p, unsigned inflight, uint64_t task);
 
 /* Signals the worker that runs `task`; should it end the task meanwhile, it takes no other. False when none
- * says that it runs it. */
-bool pool_kill_task(struct pool *p, unsigned lane, unsigned inflight, uint64_t task, int signal);
+ * says that it runs it. `named` is what its page calls it: itself, or the first of its batch. */
+bool pool_kill_task(struct pool *p, unsigned lane, unsigned inflight, uint64_t task, uint64_t named,
+                    int signal);
 
 /* Signals the worker in a slot: it broke the rules, or a person asked. */
 void pool_kill_slot(struct pool *p, unsigned lane, unsigned slot, int signal);

@@ -11,6 +11,7 @@ struct letter {
     struct pool *pool;
     struct pool_outbox *outbox;
     struct pool_outgoing *out;
+    size_t start; /* of this frame, from the start of what is sent */
     struct proto_task frame;
     size_t inline_left;
 };
@@ -133,7 +134,8 @@ static void begin(struct letter *l, const struct pool_task *t)
     memcpy(l->frame.job, t->job->text, sizeof(t->job->text));
     if (t->trace_id != NULL && t->trace_id[0] != '\0')
         memcpy(l->frame.trace_id, t->trace_id, sizeof(l->frame.trace_id) - 1);
-    l->out->bytes = sizeof(l->frame);
+    l->start = l->out->bytes;
+    l->out->bytes += sizeof(l->frame);
     l->inline_left = PROTO_INLINE_MAX;
 }
 
@@ -149,6 +151,29 @@ static bool has_room(const struct pool_outbox *outbox)
            POOL_OUTBOX_BYTES - outbox->bytes >= sizeof(struct proto_task) + PROTO_INLINE_MAX;
 }
 
+static struct pool_outgoing *open_out(struct pool_outbox *outbox, const struct generation *g,
+                                      enum pool_kind kind, uint64_t task)
+{
+    struct pool_outgoing *out = &outbox->tasks[outbox->count];
+
+    *out = (struct pool_outgoing) {
+        .task = task, .serial = g->serial, .lane = g->lane, .kind = kind, .offset = outbox->bytes};
+    return out;
+}
+
+static void close_out(struct pool_outbox *outbox)
+{
+    outbox->bytes += outbox->tasks[outbox->count].bytes;
+    outbox->count++;
+}
+
+/* All areas are there. */
+static void end(struct letter *l)
+{
+    l->frame.head = chan_head(PROTO_TASK, l->out->bytes - l->start);
+    memcpy(l->outbox->frames + l->out->offset + l->start, &l->frame, sizeof(l->frame));
+}
+
 int pool_prepare(struct pool *p, struct pool_outbox *outbox, enum pool_kind kind,
                  const struct pool_task *task, struct slab *ret_holds[POOL_HOLDS_MAX])
 {
@@ -160,12 +185,7 @@ int pool_prepare(struct pool *p, struct pool_outbox *outbox, enum pool_kind kind
         return -ENOTCONN;
     if (!has_room(outbox))
         return -ENOBUFS;
-    l.out = &outbox->tasks[outbox->count];
-    *l.out = (struct pool_outgoing) {.task = task->task,
-                                     .serial = g->serial,
-                                     .lane = g->lane,
-                                     .kind = kind,
-                                     .offset = outbox->bytes};
+    l.out = open_out(outbox, g, kind, task->task);
     begin(&l, task);
     rc = put_input(&l, task);
     if (rc == 0)
@@ -176,12 +196,45 @@ int pool_prepare(struct pool *p, struct pool_outbox *outbox, enum pool_kind kind
         drop_holds(l.out);
         return rc;
     }
-    l.frame.head = chan_head(PROTO_TASK, l.out->bytes);
-    memcpy(outbox->frames + l.out->offset, &l.frame, sizeof(l.frame));
-    outbox->bytes += l.out->bytes;
-    outbox->count++;
+    end(&l);
+    close_out(outbox);
     for (size_t i = 0; i < POOL_HOLDS_MAX; i++)
         ret_holds[i] = slab_hold(l.out->holds[i]);
+    return 0;
+}
+
+size_t pool_small_bytes(size_t input_bytes, size_t params_bytes)
+{
+    return sizeof(struct proto_task) + proto_align(input_bytes, PROTO_ALIGN) +
+           proto_align(params_bytes, PROTO_ALIGN);
+}
+
+int pool_prepare_batch(struct pool *p, struct pool_outbox *outbox, enum pool_kind kind,
+                       const struct pool_task *tasks, size_t count)
+{
+    const struct generation *g = &p->lanes[tasks[0].lane];
+    struct letter l = {.pool = p, .outbox = outbox};
+    struct proto_batch head = {.task = tasks[0].task, .count = (uint32_t)count};
+    size_t bytes = 0;
+
+    if (g->state != ZYGOTE_UP)
+        return -ENOTCONN;
+    if (!has_room(outbox))
+        return -ENOBUFS;
+    for (size_t i = 0; i < count; i++)
+        bytes += pool_small_bytes(tasks[i].input.bytes, tasks[i].params.bytes);
+    CHECK(count <= PROTO_BATCH_MAX && bytes <= POOL_BATCH_BYTES);
+    l.out = open_out(outbox, g, kind, tasks[0].task);
+    l.out->bytes = sizeof(head);
+    for (size_t i = 0; i < count; i++) {
+        begin(&l, &tasks[i]);
+        CHECK(put_area(&l, &l.frame.input, tasks[i].input) == 0 &&
+              put_area(&l, &l.frame.params, tasks[i].params) == 0 && l.out->hold_count == 0);
+        end(&l);
+    }
+    head.head = chan_head(PROTO_BATCH, l.out->bytes);
+    memcpy(outbox->frames + l.out->offset, &head, sizeof(head));
+    close_out(outbox);
     return 0;
 }
 

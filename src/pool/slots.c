@@ -205,13 +205,14 @@ static const struct slot *slot_of_task(const struct pool *p, const struct genera
     return NULL;
 }
 
-bool pool_kill_task(struct pool *p, unsigned lane, unsigned inflight, uint64_t task, int signal)
+bool pool_kill_task(struct pool *p, unsigned lane, unsigned inflight, uint64_t task, uint64_t named,
+                    int signal)
 {
     const struct generation *g = &p->lanes[lane];
     const struct slot *s;
 
     atomic_store(&p->shm->condemned[inflight], task);
-    s = slot_of_task(p, g, task);
+    s = slot_of_task(p, g, named);
     if (s == NULL) {
         atomic_store(&p->shm->condemned[inflight], 0);
         return false;

@@ -300,6 +300,7 @@ static void label_kernel(struct sched *s, const struct kernel *k)
 
     *record =
         (struct kernel_record) {.serial = k->serial, .label = metrics_label(METRIC_JOB_CPU, name)};
+    TAILQ_INIT(&record->peers);
     (void)metrics_label(METRIC_JOB_RUN, name);
     (void)metrics_label(METRIC_JOB_QUEUE, name);
     for (int o = 0; o < JOB_OUTCOME_COUNT; o++) {

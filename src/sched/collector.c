@@ -84,6 +84,7 @@ static uint64_t next_wake(struct sched *s, uint64_t now_ns)
         wake = MIN(wake, timer->key);
     if (deadline != NULL)
         wake = MIN(wake, deadline->key);
+    wake = MIN(wake, batch_wake_ns(s));
     if (s->run_count > 0 || s->inflight > 0 || reload_old_side(s) != NULL)
         s->linger_ns = now_ns + SCHED_LINGER_MS * CLOCK_NS_PER_MS;
     if (now_ns < s->linger_ns)

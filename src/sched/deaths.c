@@ -79,8 +79,11 @@ void death_of_task(struct sched *s, struct task *t, int status, bool counts)
     struct task ended = *t;
     struct run *run = t->run;
 
+    /* Which of several it died of is not known before each is tried alone. */
     if (counts)
-        remember(s, run, ended.kernel);
+        remember(s, t->batch == NULL ? run : NULL, ended.kernel);
+    if (run != NULL && t->batch != NULL)
+        run->goes_alone = true;
     task_end(s, t);
     if (run == NULL)
         return;
@@ -121,7 +124,7 @@ static void audit(struct sched *s, struct side *side, enum pool_kind kind, int s
     for (unsigned i = 0; i < PROTO_INFLIGHT_MAX; i++) {
         struct task *t = &s->tasks[i];
         if (t->id != 0 && t->side == side && t->kind == kind && !t->was_audited &&
-            !pool_is_claimed(s->pool, side->lane, t->id))
+            !pool_is_claimed(s->pool, side->lane, task_frame(t)))
             task_lost(s, t, status);
     }
 }
@@ -161,13 +164,23 @@ static void log_death(const struct pool_event *event, const struct task *t)
     log_about(NULL);
 }
 
-static void settle_death(struct sched *s, struct task *t, const struct pool_event *event)
+/* Of the task that its page names, and of those that went with it; the kernel is to blame once. */
+static void settle_death(struct sched *s, const struct pool_event *event)
 {
     int status = event->exited.status;
+    bool counts = !event->was_killed;
+    bool was_struck = counts && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+    bool was_oom = was_struck && death_by_oom(s);
 
-    if (t->run != NULL && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && !event->was_killed)
-        t->run->was_oom = death_by_oom(s);
-    death_of_task(s, t, status, !event->was_killed);
+    for (unsigned i = 0; i < PROTO_INFLIGHT_MAX; i++) {
+        struct task *t = &s->tasks[i];
+        if (t->id == 0 || task_frame(t) != event->task)
+            continue;
+        if (t->run != NULL && was_struck)
+            t->run->was_oom = was_oom;
+        death_of_task(s, t, status, counts);
+        counts = false;
+    }
 }
 
 void death_of_worker(struct sched *s, const struct pool_event *event, enum pool_kind kind)
@@ -179,8 +192,8 @@ void death_of_worker(struct sched *s, const struct pool_event *event, enum pool_
     count_death(event);
     if (t != NULL || !retired)
         log_death(event, t);
-    if (t != NULL)
-        settle_death(s, t, event);
+    if (event->task != 0)
+        settle_death(s, event);
     /* It may also have had tasks that its page does not name: taken from the intake and not said so yet, or
      * answered after it had lost our trust. */
     if (!retired || event->misbehaved)

@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "sched/internal.h"
+#include "state/metrics.h"
 
 enum {
     LONG_CHUNKS = 4,                   /* times as long as it should be: hand the rest back */
@@ -58,8 +59,12 @@ static bool may_go_express(struct sched *s, const struct run *run)
 
 void dispatch_queue(struct sched *s, struct run *run)
 {
-    if (run->is_queued || !has_something_to_send(run))
-        return;
+    if (!run->is_queued && has_something_to_send(run) && !batch_hold(s, run))
+        dispatch_push(s, run);
+}
+
+void dispatch_push(struct sched *s, struct run *run)
+{
     if (queue_push(run->side->queue, &run->entry, run->class, run->client, predict(s, run),
                    may_go_express(s, run)) < 0) {
         run_fail(s, run, "The server has no memory left to queue this.");
@@ -217,6 +222,78 @@ static int send_one(struct sched *s, struct run *run, enum pool_kind kind,
     return rc == -ENOMEM || rc == -E2BIG ? 0 : rc;
 }
 
+static void requeue(struct sched *s, struct run *run)
+{
+    (void)batch_hold(s, run);
+    dispatch_push(s, run);
+}
+
+/* There are places in flight for all that were gathered. */
+static void open_batch(struct sched *s, struct run *const *runs, size_t count, enum pool_kind kind,
+                       struct task *ret[PROTO_BATCH_MAX])
+{
+    struct batch *b = NULL;
+
+    for (size_t i = 0; i < count; i++) {
+        ret[i] = task_new(s, runs[i], kind, runs[i]->entry.cost_ns);
+        CHECK(ret[i] != NULL);
+        ret[i]->op = PROTO_OP_START;
+        if (i == 0)
+            b = batch_new(s, ret[i]->id);
+        batch_add(b, ret[i]);
+    }
+}
+
+static int prepare_batch(struct sched *s, struct run *const *runs, size_t count,
+                         enum pool_kind kind, struct task *const *tasks, struct pool_outbox *outbox)
+{
+    struct pool_task orders[PROTO_BATCH_MAX];
+
+    for (size_t i = 0; i < count; i++) {
+        int rc = make_order(s, runs[i], tasks[i], &orders[i]);
+        if (rc < 0)
+            return rc;
+    }
+    return pool_prepare_batch(s->pool, outbox, kind, orders, count);
+}
+
+/* All of them by one frame. 0, or why no more can be sent for now. */
+static int send_together(struct sched *s, struct run *const *runs, size_t count,
+                         enum pool_kind kind, struct pool_outbox *outbox)
+{
+    struct task *tasks[PROTO_BATCH_MAX] = {NULL};
+    int rc;
+
+    open_batch(s, runs, count, kind, tasks);
+    rc = prepare_batch(s, runs, count, kind, tasks, outbox);
+    for (size_t i = 0; i < count; i++) {
+        if (rc == 0) {
+            sent(s, runs[i], tasks[i]);
+            continue;
+        }
+        take_back(s, runs[i], tasks[i], PROTO_OP_START);
+        requeue(s, runs[i]);
+    }
+    if (rc < 0)
+        return rc;
+    metrics_add(METRIC_BATCHES, 0, 1);
+    metrics_add(METRIC_BATCHED_CALLS, 0, count);
+    return 0;
+}
+
+/* A run that was taken from the queue, with its like if there are any. */
+static int send_run(struct sched *s, struct run *run, enum pool_kind kind,
+                    struct pool_outbox *outbox)
+{
+    struct run *runs[PROTO_BATCH_MAX];
+    size_t count = 1;
+
+    if (run->is_peer)
+        count = batch_gather(s, run, runs);
+    return count == 1 ? send_one(s, run, kind, outbox)
+                      : send_together(s, runs, count, kind, outbox);
+}
+
 /* Whether a task predicted to take this long may go out now: to a free worker, or, when it is short, into
  * the intake behind others that are short. Order, priority and cancel stay ours only as long as little
  * waits there. */
@@ -255,7 +332,7 @@ static bool send_next(struct sched *s, struct side *side, enum pool_kind kind, e
         return false;
     run = CONTAINER_OF(queue_pop(side->queue, want), struct run, entry);
     run->is_queued = false;
-    return send_one(s, run, kind, outbox) == 0;
+    return send_run(s, run, kind, outbox) == 0;
 }
 
 static bool next_is_known_short(struct sched *s, const struct side *side)
@@ -335,6 +412,7 @@ void dispatch_all(struct sched *s, struct pool_outbox *outbox)
     struct side *old = reload_old_side(s);
 
     CHECK(lock_is_held(&s->lock));
+    batch_release(s, clock_now_ns());
     outbox->count = outbox->bytes = 0;
     dispatch_side(s, s->current, outbox);
     if (old != NULL)
@@ -342,13 +420,10 @@ void dispatch_all(struct sched *s, struct pool_outbox *outbox)
 }
 
 /* What was counted as sent and could not be goes back to the queue, unless its run has ended meanwhile. */
-static void unsend(struct sched *s, const struct pool_outgoing *out)
+static void unsend_task(struct sched *s, struct task *t)
 {
-    struct task *t = task_find(s, out->task);
-    struct run *run = t == NULL ? NULL : t->run;
+    struct run *run = t->run;
 
-    if (t == NULL)
-        return;
     if (run == NULL) {
         task_end(s, t);
         return;
@@ -358,6 +433,14 @@ static void unsend(struct sched *s, const struct pool_outgoing *out)
     take_back(s, run, t, t->op);
     if (!run->has_ended)
         dispatch_queue(s, run);
+}
+
+static void unsend(struct sched *s, const struct pool_outgoing *out)
+{
+    for (unsigned i = 0; i < PROTO_INFLIGHT_MAX; i++) {
+        if (s->tasks[i].id != 0 && task_frame(&s->tasks[i]) == out->task)
+            unsend_task(s, &s->tasks[i]);
+    }
 }
 
 void dispatch_flush(struct sched *s, struct pool_outbox *outbox)

@@ -41,9 +41,17 @@ struct side {
     uint64_t backlog_ns;
 };
 
+/* Tasks of several runs that went out as one frame: one worker computes them by one call. */
+struct batch {
+    uint64_t id;     /* of the first, which names it; that may have ended before the others */
+    unsigned left;   /* not answered; 0: the place is free */
+    unsigned wanted; /* … and no orphans */
+};
+
 struct task {
     TAILQ_ENTRY(task) link; /* of its run */
     uint64_t id;            /* 0: the place is free */
+    struct batch *batch;    /* NULL: it went alone */
     struct run *run;        /* NULL: an orphan */
     struct side *side;
     const struct kernel *kernel;
@@ -106,6 +114,8 @@ struct run {
     bool is_open;                     /* … which is now */
     struct queue_entry entry;
     bool is_queued, has_ended, has_plan;
+    TAILQ_ENTRY(run) peer; /* of the small calls of its kernel that wait: batch.c */
+    bool is_peer, goes_alone;
     enum run_state state;
     struct plan plan;
     struct plan_part *combine_first; /* taken from the plan, not sent yet */
@@ -133,10 +143,18 @@ struct kernel_record {
     uint64_t serial; /* of the kernel that has this place */
     struct cost cost;
     struct retry_brake brake;
+    struct run_list peers; /* small calls that wait: on hold, or in a queue */
+    unsigned peer_count;
+    unsigned out; /* tasks of it */
+    bool is_holding;
+    uint64_t hold_until_ns;
+    TAILQ_ENTRY(kernel_record) holding;
     bool has_tried;                        /* the express worker, before anything was known */
     int label;                             /* of METRIC_JOB_* */
     int outcome_labels[JOB_OUTCOME_COUNT]; /* of METRIC_JOBS */
 };
+
+TAILQ_HEAD(record_list, kernel_record);
 
 /* Loading the kernels anew. */
 struct reload {
@@ -162,6 +180,8 @@ struct sched {
     struct run *open_runs; /* by their keys: merge.c */
     struct job_list unwatched;
     struct task tasks[PROTO_INFLIGHT_MAX];
+    struct batch batches[PROTO_INFLIGHT_MAX];
+    struct record_list holding; /* kernels that hold calls back, for the longest first */
     size_t inflight;
     size_t run_count, running;
     size_t waiting[QUEUE_CLASS_COUNT]; /* runs that have no task out */
@@ -205,12 +225,31 @@ void dispatch_shorten(struct sched *s,
                       uint64_t now_ns); /* takes the rest of chunks that run too long */
 void dispatch_queue(struct sched *s,
                     struct run *run); /* queues the run if it has something to send */
+void dispatch_push(struct sched *s, struct run *run); /* … at once; not while it is queued */
+
+/* batch.c: small calls of one kernel that are computed together. */
+/* Whether the run waits for others of its kernel; else it is to be queued. */
+bool batch_hold(struct sched *s, struct run *run);
+/* Queues what need not wait any longer. */
+void batch_release(struct sched *s, uint64_t now_ns);
+uint64_t batch_wake_ns(const struct sched *s);
+/* The run waits no more: it is sent, or has ended. */
+void batch_leave(struct sched *s, struct run *run);
+/* `leader`, which was taken from the queue, and those that may go with it, taken out of theirs. */
+size_t batch_gather(struct sched *s, struct run *leader, struct run *ret[PROTO_BATCH_MAX]);
+struct batch *batch_new(struct sched *s, uint64_t id);
+void batch_add(struct batch *b, struct task *t);
+void batch_remove(struct task *t); /* it has ended */
 
 /* tasks.c */
 struct task *task_new(struct sched *s, struct run *run, enum pool_kind kind, uint64_t predicted_ns);
 void task_end(struct sched *s, struct task *t); /* answered, or its worker is dead */
 void task_orphan(struct sched *s, struct task *t);
 struct task *task_find(struct sched *s, uint64_t id);
+static inline uint64_t task_frame(const struct task *t) /* what names it outside */
+{
+    return t->batch == NULL ? t->id : t->batch->id;
+}
 void task_timer(struct sched *s, struct task *t, uint64_t now_ns);
 void task_lost(struct sched *s, struct task *t, int status); /* maybe: see if anybody claims it */
 

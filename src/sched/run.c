@@ -137,6 +137,7 @@ static void leave_lists(struct sched *s, struct run *run)
     merge_close(s, run);
     if (run->is_queued)
         queue_remove(run->side->queue, &run->entry);
+    batch_leave(s, run);
     run->side->backlog_ns -= run->left_ns;
     run->side->run_count--;
 }

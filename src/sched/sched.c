@@ -41,6 +41,7 @@ static void init(struct sched *s, const struct sched_config *config)
     heap_init(&s->deadlines);
     TAILQ_INIT(&s->runs);
     TAILQ_INIT(&s->unwatched);
+    TAILQ_INIT(&s->holding);
     STAILQ_INIT(&s->news);
     STAILQ_INIT(&s->ended);
     s->hash_key = hash_key_new();
@@ -351,7 +352,8 @@ int sched_submit(struct sched *s, struct job *job)
     rc = accept_job(s, job, fingerprint, &outbox, &spare);
     /* Once accepted the job may end and go at any moment after this. */
     must_wake = s->wake_ns > clock_now_ns() + SCHED_TICK_MS * CLOCK_NS_PER_MS ||
-                job->deadline_ns < s->wake_ns || !STAILQ_EMPTY(&s->ended);
+                job->deadline_ns < s->wake_ns || batch_wake_ns(s) < s->wake_ns ||
+                !STAILQ_EMPTY(&s->ended);
     if (must_wake)
         s->wake_ns = 0; /* said once is enough */
     lock_drop(&s->lock);

@@ -40,6 +40,7 @@ struct task *task_new(struct sched *s, struct run *run, enum pool_kind kind, uin
             s->waiting[run->class]--;
         }
         s->inflight++;
+        record_of(s, t->kernel)->out++;
         t->side->out[kind]++;
         t->side->out_ns[kind] += predicted_ns;
         return t;
@@ -54,6 +55,8 @@ static void leave_run(struct sched *s, struct task *t)
         s->running--;
         s->waiting[t->run->class] += !t->run->has_ended;
     }
+    if (t->batch != NULL)
+        t->batch->wanted--;
     t->run = NULL;
 }
 
@@ -65,7 +68,9 @@ void task_end(struct sched *s, struct task *t)
     for (int i = 0; i < POOL_HOLDS_MAX; i++)
         t->holds[i] = slab_drop(t->holds[i]);
     s->inflight--;
+    record_of(s, t->kernel)->out--;
     t->side->out[t->kind]--;
+    batch_remove(t);
     t->side->out_ns[t->kind] -= t->predicted_ns;
     t->held = kernel_drop(t->held);
     t->id = 0;
@@ -107,10 +112,12 @@ void task_lost(struct sched *s, struct task *t, int status)
 
 static void mark_audited(void *arg, uint64_t task)
 {
-    struct task *t = task_find(arg, task);
+    struct sched *s = arg;
 
-    if (t != NULL)
-        t->was_audited = true;
+    for (unsigned i = 0; i < PROTO_INFLIGHT_MAX; i++) {
+        struct task *t = &s->tasks[i];
+        t->was_audited = t->was_audited || (t->id != 0 && task_frame(t) == task);
+    }
 }
 
 void task_audit(struct sched *s, struct side *side, enum pool_kind kind)
@@ -129,7 +136,8 @@ static bool is_in_intake(struct sched *s, const struct task *t)
 
 void task_timer(struct sched *s, struct task *t, uint64_t now_ns)
 {
-    if (t->signal == 0 && !pool_is_claimed(s->pool, t->side->lane, t->id) && !is_in_intake(s, t)) {
+    if (t->signal == 0 && !pool_is_claimed(s->pool, t->side->lane, task_frame(t)) &&
+        !is_in_intake(s, t)) {
         death_of_task(s, t, t->lost_status, false);
         return;
     }
@@ -139,7 +147,13 @@ void task_timer(struct sched *s, struct task *t, uint64_t now_ns)
             set_timer(s, t, now_ns + SCHED_TERM_MS * CLOCK_NS_PER_MS);
         return;
     }
-    if (pool_kill_task(s->pool, t->side->lane, (unsigned)(t->id & 0xff), t->id, t->signal)) {
+    /* Others of its batch are wanted yet, and the kernel knows which is not. */
+    if (t->batch != NULL && t->batch->wanted > 0) {
+        set_timer(s, t, now_ns + SCHED_TERM_MS * CLOCK_NS_PER_MS);
+        return;
+    }
+    if (pool_kill_task(s->pool, t->side->lane, (unsigned)(t->id & 0xff), t->id, task_frame(t),
+                       t->signal)) {
         t->was_missed = false;
         t->signal = SIGKILL;
     } else if (is_in_intake(s, t)) {
@@ -165,6 +179,7 @@ static void move_over(struct sched *s, struct task *t, uint64_t now_ns)
     t->signal = SIGKILL;
     set_timer(s, t, now_ns + STOP_MS * CLOCK_NS_PER_MS);
     run->receipt.retries++;
+    run->goes_alone = true;
     run->state = RUN_NEW;
     dispatch_queue(s, run);
 }
@@ -175,7 +190,7 @@ void task_free_express(struct sched *s, uint64_t now_ns)
         struct task *t = &s->tasks[i];
         if (t->id != 0 && t->kind == POOL_EXPRESS && t->run != NULL &&
             now_ns - t->sent_ns > SCHED_EXPRESS_MS * CLOCK_NS_PER_MS &&
-            pool_is_claimed(s->pool, t->side->lane, t->id))
+            pool_is_claimed(s->pool, t->side->lane, task_frame(t)))
             move_over(s, t, now_ns);
     }
 }

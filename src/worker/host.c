@@ -150,8 +150,10 @@ static int host_progress(struct prong_ctx *ctx, uint64_t done, uint64_t total)
     struct task *t = of(ctx);
     uint64_t now = task_coarse_now_ns();
 
-    atomic_store_explicit(&t->page->done, done, memory_order_relaxed);
-    atomic_store_explicit(&t->page->total, total, memory_order_relaxed);
+    if (!t->is_together) {
+        atomic_store_explicit(&t->page->done, done, memory_order_relaxed);
+        atomic_store_explicit(&t->page->total, total, memory_order_relaxed);
+    }
     atomic_store_explicit(&t->page->beat_ns, now, memory_order_relaxed);
     return task_is_cancelled(t, now) || task_must_yield(t, done, total);
 }
@@ -207,6 +209,7 @@ static void host_log(struct prong_ctx *ctx, enum prong_log level, const char *fo
     va_start(args, format);
     (void)vsnprintf(text, sizeof(text), format, args);
     va_end(args);
+    task_log_about(order->frame); /* of several that are computed together, this one */
     log_write(level <= PRONG_LOG_ERROR ? levels[level] : LOG_ERROR, "%s: %s",
               order->kernel->kernel.name, text);
 }
@@ -235,6 +238,7 @@ static const struct prong_host host = {
 };
 
 static_assert(PRONG_EMIT_MAX == PROTO_PART_MAX, "what a kernel may emit fits a frame");
+static_assert(PRONG_BATCH_MAX == PROTO_BATCH_MAX, "no kernel gets more calls at once");
 
 const struct prong_host *host_table(void)
 {

@@ -12,6 +12,7 @@
 #include "ipc/chan.h"
 #include "ipc/shm.h"
 #include "sandbox/sandbox.h"
+#include "worker/batch.h"
 #include "worker/home.h"
 #include "worker/limits.h"
 #include "worker/remote.h"
@@ -39,6 +40,7 @@ struct worker {
     struct slabs slabs;
     struct order order;
     struct task task;
+    struct batch batch;
     struct remote remote;
     struct retire retire;
     struct usage used; /* up to the end of the last task */
@@ -139,6 +141,11 @@ static const struct proto_task *frame_of(const struct worker *w)
     return (const void *)w->frame;
 }
 
+static bool is_batch(const struct worker *w)
+{
+    return frame_of(w)->head.type == PROTO_BATCH;
+}
+
 /* The next task, its id in the page before anything else can go wrong with it: a worker that dies
  * is charged for the task that its page names. */
 static size_t take_task(struct worker *w, int fds[PROTO_FDS_MAX], size_t *ret_fd_count)
@@ -149,7 +156,8 @@ static size_t take_task(struct worker *w, int fds[PROTO_FDS_MAX], size_t *ret_fd
         _exit(PROTO_EXIT_RETIRED);
     if (got < 0)
         end_unsound("what came on the intake is no frame.");
-    if (chan_frame(w->frame, (size_t)got, PROTO_TASK, sizeof(struct proto_task)) == NULL)
+    if (chan_frame(w->frame, (size_t)got, PROTO_TASK, sizeof(struct proto_task)) == NULL &&
+        chan_frame(w->frame, (size_t)got, PROTO_BATCH, sizeof(struct proto_batch)) == NULL)
         end_unsound("what came on the intake is no task.");
     atomic_store_explicit(&w->page->task, frame_of(w)->task, memory_order_release);
     return (size_t)got;
@@ -163,13 +171,6 @@ static bool is_cancelled_already(const struct worker *w)
            atomic_load_explicit(&w->control->cancel[f->inflight], memory_order_acquire) == f->task;
 }
 
-/* A request's job has the request's id. */
-static void log_about(const struct proto_task *f)
-{
-    log_context(f->job, f->trace_id);
-    log_context_job(f->job);
-}
-
 /* Runs and answers. The figures are taken before the answer is sent, which is when the task ends for prong; so
  * what it takes to send an answer and to receive the next task is counted to that next one. */
 static void run_order(struct worker *w, uint64_t start_ns, struct proto_answer *answer)
@@ -180,7 +181,7 @@ static void run_order(struct worker *w, uint64_t start_ns, struct proto_answer *
     struct run_result result;
 
     task_begin(&w->task, &w->order);
-    log_about(w->order.frame);
+    task_log_about(w->order.frame);
     limits_set(&limits, allowed, STATM_FD, before.cpu_ns);
     result = run_task(&w->task);
     limits_lift(&limits, allowed);
@@ -196,8 +197,7 @@ static void run_order(struct worker *w, uint64_t start_ns, struct proto_answer *
                 result.body);
     task_end(&w->task);
     remote_end_task(&w->task);
-    log_context(NULL, NULL);
-    log_context_job(NULL);
+    task_log_about(NULL);
 }
 
 static void do_task(struct worker *w, size_t got, const int *fds, size_t fd_count,
@@ -216,25 +216,71 @@ static void do_task(struct worker *w, size_t got, const int *fds, size_t fd_coun
     run_order(w, start_ns, answer);
 }
 
+static void answer_members(struct worker *w, const struct proto_answer *shared)
+{
+    for (uint32_t i = 0; i < w->batch.count; i++) {
+        const struct batch_member *m = &w->batch.members[i];
+        const struct run_result *result = &w->batch.results[i];
+        struct proto_answer answer = *shared;
+        answer.task = m->order.frame->task;
+        answer.kind = (uint8_t)result->kind;
+        answer.units = result->units;
+        answer.unit_cost = result->unit_cost;
+        answer_send(&w->channel, &answer, result->kind == PROTO_ANSWER_RESULT ? m->task.media : "",
+                    result->body);
+    }
+}
+
+/* Each is told that it took its share of the time. */
+static void do_batch(struct worker *w, size_t got, const int *fds, size_t fd_count,
+                     uint64_t start_ns, struct proto_answer *answer)
+{
+    uint64_t before_ns = w->used.cpu_ns;
+    struct proto_answer share = {0};
+    struct err err;
+
+    chan_close_fds(fds, fd_count);
+    if (batch_read(&w->batch, w->frame, got, w->registry, &err) < 0 ||
+        batch_run(&w->batch, &w->task, &err) < 0)
+        end_unsound(err.text);
+    task_log_about(NULL);
+    w->used = usage_now();
+    answer->run_ns = clock_now_ns() - start_ns;
+    share.run_ns = answer->run_ns / w->batch.count;
+    share.cpu_ns = (w->used.cpu_ns - before_ns) / w->batch.count;
+    share.max_rss_kb = w->used.max_rss_kb;
+    answer_members(w, &share);
+    batch_end(&w->batch);
+}
+
 /* After the answer was sent: prong reads the channel before it looks at the page of a dead worker,
  * so a task that was answered is never charged. */
-static void set_idle(struct shm_page *page)
+static void set_idle(struct shm_page *page, uint64_t ended)
 {
     atomic_store_explicit(&page->done, 0, memory_order_relaxed);
     atomic_store_explicit(&page->total, 0, memory_order_relaxed);
     atomic_store(&page->task, 0);
     atomic_store_explicit(&page->tasks,
-                          atomic_load_explicit(&page->tasks, memory_order_relaxed) + 1,
+                          atomic_load_explicit(&page->tasks, memory_order_relaxed) + ended,
                           memory_order_relaxed);
 }
 
-/* A signal meant for the task that has just ended may be on its way. */
-static bool is_condemned(const struct worker *w)
+static bool condemns(const struct worker *w, const struct proto_task *f)
 {
-    const struct proto_task *f = frame_of(w);
-
     return f->inflight < PROTO_INFLIGHT_MAX &&
            atomic_load(&w->control->condemned[f->inflight]) == f->task;
+}
+
+/* A signal meant for a task that has just ended may be on its way. */
+static bool is_condemned(const struct worker *w)
+{
+    bool is = false;
+
+    if (!is_batch(w))
+        return condemns(w, frame_of(w));
+    for (uint32_t i = 0; i < w->batch.count; i++)
+        is = is || condemns(w, w->batch.members[i].order.frame);
+    return is;
 }
 
 /* Children of a kernel would pile up; they end with the worker, whose process group is then killed. */
@@ -255,8 +301,11 @@ static void work_once(struct worker *w)
 
     atomic_store_explicit(&w->page->beat_ns, start_ns, memory_order_relaxed);
     answer.task = frame_of(w)->task;
-    do_task(w, got, fds, fd_count, start_ns, &answer);
-    set_idle(w->page);
+    if (is_batch(w))
+        do_batch(w, got, fds, fd_count, start_ns, &answer);
+    else
+        do_task(w, got, fds, fd_count, start_ns, &answer);
+    set_idle(w->page, is_batch(w) ? w->batch.count : 1);
     if (is_condemned(w))
         _exit(PROTO_EXIT_RETIRED);
     if (answer.run_ns > FORK_NS_MIN && has_children())

@@ -6,15 +6,24 @@
 
 #include "base/check.h"
 
-int output_init(struct output *o, size_t max)
+static int init(struct output *o, size_t max, size_t keep)
 {
-    void *map =
-        mmap(NULL, OUTPUT_KEEP_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *map = mmap(NULL, keep, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
     if (map == MAP_FAILED)
         return -ENOMEM;
-    *o = (struct output) {.data = map, .capacity = OUTPUT_KEEP_BYTES, .max = max};
+    *o = (struct output) {.data = map, .capacity = keep, .max = max, .keep = keep};
     return 0;
+}
+
+int output_init(struct output *o, size_t max)
+{
+    return init(o, max, OUTPUT_KEEP_BYTES);
+}
+
+int output_init_small(struct output *o, size_t max)
+{
+    return init(o, max, OUTPUT_KEEP_BYTES_SMALL);
 }
 
 void output_release(struct output *o)
@@ -74,6 +83,6 @@ void output_clear(struct output *o)
 void output_trim(struct output *o)
 {
     o->size = 0;
-    if (o->capacity > OUTPUT_KEEP_BYTES)
-        (void)resize(o, OUTPUT_KEEP_BYTES);
+    if (o->capacity > o->keep)
+        (void)resize(o, o->keep);
 }

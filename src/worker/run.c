@@ -148,11 +148,9 @@ static int run_op(struct task *t, struct run_result *r)
     return task_fail(t, "The task asks for no operation.");
 }
 
-struct run_result run_task(struct task *t)
+/* What comes of a task whose last step gave `rc` and of which all went as in `r` if that is 0. */
+static struct run_result conclude(struct task *t, int rc, struct run_result r)
 {
-    struct run_result r = {.kind = PROTO_ANSWER_RESULT, .body = {.data = "", .size = 0}};
-    int rc = run_op(t, &r);
-
     /* A part that was never copied comes from a slab, which may be larger than ours. */
     if (rc == 0 && r.body.size > t->out->max)
         rc =
@@ -167,4 +165,43 @@ struct run_result run_task(struct task *t)
         .units = t->died ? (uint64_t)(uint32_t)t->died_status : 0,
         .body = {.data = t->error, .size = strlen(t->error)},
     };
+}
+
+struct run_result run_task(struct task *t)
+{
+    struct run_result r = {.kind = PROTO_ANSWER_RESULT, .body = {.data = "", .size = 0}};
+    int rc = run_op(t, &r);
+
+    return conclude(t, rc, r);
+}
+
+/* Those that must stop before they have begun are left out. */
+static uint32_t gather_calls(struct task *const *tasks, uint32_t count,
+                             struct prong_ctx *calls[PROTO_BATCH_MAX])
+{
+    uint64_t now_ns = task_coarse_now_ns();
+    uint32_t n = 0;
+
+    CHECK(count <= PROTO_BATCH_MAX);
+    for (uint32_t i = 0; i < count; i++) {
+        if (!task_is_cancelled(tasks[i], now_ns))
+            calls[n++] = &tasks[i]->ctx;
+    }
+    return n;
+}
+
+void run_together(struct task *const *tasks, uint32_t count, struct run_result *ret)
+{
+    struct prong_ctx *calls[PROTO_BATCH_MAX];
+    uint32_t n = gather_calls(tasks, count, calls);
+    int rc = n == 0 ? 0 : kernel_of(tasks[0])->batch(calls, n);
+
+    for (uint32_t i = 0; i < count; i++) {
+        int settled = settle(tasks[i], rc);
+        struct run_result r = {.kind = PROTO_ANSWER_RESULT,
+                               .units = 1,
+                               .unit_cost = 1.0,
+                               .body = task_output(tasks[i])};
+        ret[i] = conclude(tasks[i], settled, r);
+    }
 }

@@ -19,4 +19,7 @@ struct run_result {
 /* Runs the task that has begun. The body is valid until the next task begins. */
 struct run_result run_task(struct task *t);
 
+/* Runs tasks of one kernel by one call of its `batch`. Each has begun; `ret` has a place for each. */
+void run_together(struct task *const *tasks, uint32_t count, struct run_result *ret);
+
 #endif

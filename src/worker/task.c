@@ -3,11 +3,12 @@
 #include <errno.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "worker/host.h"
 #include "worker/json.h"
 
-int task_init(struct task *t, struct shm_page *page, const struct shm_control *control,
-              struct answer_channel *channel)
+static void set_up(struct task *t, struct shm_page *page, const struct shm_control *control,
+                   struct answer_channel *channel)
 {
     *t = (struct task) {
         .ctx.host = host_table(),
@@ -16,11 +17,25 @@ int task_init(struct task *t, struct shm_page *page, const struct shm_control *c
         .channel = channel,
         .out = &t->outputs[0],
     };
+}
+
+int task_init(struct task *t, struct shm_page *page, const struct shm_control *control,
+              struct answer_channel *channel)
+{
+    set_up(t, page, control, channel);
     for (size_t i = 0; i < ARRAY_SIZE(t->outputs); i++) {
         if (output_init(&t->outputs[i], channel->out_bytes) < 0)
             return -ENOMEM;
     }
     return 0;
+}
+
+int task_init_together(struct task *t, struct shm_page *page, const struct shm_control *control,
+                       struct answer_channel *channel)
+{
+    set_up(t, page, control, channel);
+    t->is_together = true;
+    return output_init_small(t->out, channel->out_bytes);
 }
 
 void task_release(struct task *t)
@@ -44,8 +59,10 @@ void task_begin(struct task *t, const struct order *order)
 
 void task_end(struct task *t)
 {
-    for (size_t i = 0; i < ARRAY_SIZE(t->outputs); i++)
-        output_trim(&t->outputs[i]);
+    for (size_t i = 0; i < ARRAY_SIZE(t->outputs); i++) {
+        if (t->outputs[i].data != NULL)
+            output_trim(&t->outputs[i]);
+    }
     t->order = NULL;
 }
 
@@ -133,4 +150,11 @@ bool task_must_yield(struct task *t, uint64_t done, uint64_t total)
     t->stop = TASK_YIELDED;
     t->done = done;
     return true;
+}
+
+/* A request's job has the request's id. */
+void task_log_about(const struct proto_task *f)
+{
+    log_context(f == NULL ? NULL : f->job, f == NULL ? NULL : f->trace_id);
+    log_context_job(f == NULL ? NULL : f->job);
 }

@@ -36,6 +36,7 @@ struct task {
     uint64_t yield_units; /* units of the range that may be cut short; 0: it may not */
     uint64_t done;        /* units that were through when the kernel was told to yield */
     enum task_stop stop;
+    bool is_together; /* with others of its kernel, in one call: the page's progress is nobody's */
     bool failed;
     bool died;               /* failed, because the program that was to compute it is dead */
     uint64_t program_cpu_ns; /* of the program that computed it */
@@ -49,6 +50,9 @@ struct task {
  * slab. -ENOMEM. */
 int task_init(struct task *t, struct shm_page *page, const struct shm_control *control,
               struct answer_channel *channel);
+/* For one that is always computed together with others: it has one small output. */
+int task_init_together(struct task *t, struct shm_page *page, const struct shm_control *control,
+                       struct answer_channel *channel);
 void task_release(struct task *t);
 
 /* Makes `order`, which must outlive it, the task that the kernel sees. */
@@ -79,6 +83,9 @@ bool task_must_yield(struct task *t, uint64_t done, uint64_t total);
 /* The monotonic clock, up to 4 ms late and for a third of the price: kernels may call progress
  * often. */
 uint64_t task_coarse_now_ns(void);
+
+/* What is logged from now on is about this task; NULL: about none. */
+void task_log_about(const struct proto_task *f);
 
 /* What is in the current output. */
 static inline struct prong_buf task_output(const struct task *t)

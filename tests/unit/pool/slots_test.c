@@ -142,10 +142,10 @@ static void a_task_is_killed_only_in_the_worker_that_runs_it(void **state)
     (void)state;
     at.slot.state = SLOT_LIVE;
     atomic_store(&at.page.task, 500);
-    assert_false(pool_kill_task(&at.pool, 1, 3, 400, SIGTERM));
+    assert_false(pool_kill_task(&at.pool, 1, 3, 400, 400, SIGTERM));
     assert_told_nothing();
     assert_int_equal(atomic_load(&at.control.condemned[3]), 0);
-    assert_true(pool_kill_task(&at.pool, 1, 3, 500, SIGTERM));
+    assert_true(pool_kill_task(&at.pool, 1, 3, 500, 500, SIGTERM));
     assert_told_to_kill(SIGTERM);
     assert_int_equal(atomic_load(&at.control.condemned[3]), 500);
 }
