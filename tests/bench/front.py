@@ -29,9 +29,9 @@ class Against:
 
     def __init__(self, server, rivals, path, connections):
         with Client(server.port) as client:
-            body = client.ask(path).body
+            answer = client.ask(path)
         for rival in rivals:
-            rival.check(path, body)
+            rival.check(path, answer)
         self.names = [rival.name for rival in rivals]
         self.ours, *self.theirs = (Cpu(s.process.pid, s.url(path), connections, tree_cpu_s)
                                    for s in (server, *rivals))
@@ -60,12 +60,18 @@ def measure_files():
         server = stack.enter_context(Server())
         for name, size in (("100k.txt", 100 << 10), ("10m.txt", 10 * MIB)):
             server.add_file(name, size)
-        rivals = [stack.enter_context(rival(server.www)) for rival in (nginx, lighttpd)]
+        with Client(server.port) as client:
+            answer = client.ask("/hello.txt")
+        rivals = [stack.enter_context(rival(server.www, answer)) for rival in (nginx, lighttpd)]
         for path, connections, what, of, floor, aim in (
                 ("/hello.txt", 64, "1 KiB file, requests per CPU-second", "requests", 0.95, 1.10),
                 ("/100k.txt", 64, "100 KiB file, bytes per CPU-second", "bytes", 0.95, 1.0),
                 ("/10m.txt", 16, "10 MiB file, bytes per CPU-second", "bytes", 0.95, 1.0)):
             yield Against(server, rivals, path, connections).line(what, per_cpu_s(of), floor, aim)
+        # lighttpd has one process: as many threads.
+        one = stack.enter_context(Server("--threads", "1"))
+        yield Against(one, rivals, "/hello.txt", 64).line("1 KiB file by one thread, requests per CPU-second",
+                                                          per_cpu_s("requests"), None, None)
 
 
 # ---- the gate ----

@@ -1,4 +1,4 @@
-"""Other web servers that serve the files of ours: nginx and lighttpd, each as it does best here."""
+"""Other web servers that serve the files of ours with the same headers: nginx and lighttpd, each as it does best here."""
 
 import grp
 import os
@@ -22,7 +22,7 @@ pid {folder}/pid;
 error_log {folder}/log;
 events {{ worker_connections 8192; }}
 http {{
-    types {{ text/plain txt; }}
+    types {{ "{media_type}" txt; }}
     access_log off;
     sendfile on;
     tcp_nodelay on;
@@ -38,6 +38,7 @@ http {{
     server {{
         listen 127.0.0.1:{port};
         root {www};
+{nginx_headers}
         location = /hello.txt {{ sendfile off; }}
     }}
 }}
@@ -54,8 +55,14 @@ server.max-keep-alive-idle = 3600
 server.max-fds = 16384
 server.max-connections = 8192
 server.network-backend = "sendfile"
-mimetype.assign = ( ".txt" => "text/plain" )
+mimetype.assign = ( ".txt" => "{media_type}" )
+server.modules += ( "mod_setenv" )
+setenv.set-response-header = ( {lighttpd_headers} )
 """
+
+# What every server makes of the file itself; Connection and Server say nothing of it.
+OF_THE_FILE = {"ETag", "Last-Modified", "Date", "Content-Type", "Content-Length", "Accept-Ranges"}
+UNEQUAL = {"ETag", "Last-Modified", "Date"}
 
 
 def as_current_user():
@@ -66,10 +73,11 @@ def as_current_user():
 
 
 class Rival:
-    """Runs as the current user, with a folder of its own. Started and ended by `with`."""
+    """Runs as the current user, with a folder of its own. Started and ended by `with`. Its answers have the headers of
+    `ours`: what a server says of its files has its price, and can be said by all."""
 
-    def __init__(self, name, template, www):
-        self.name, self.template, self.www = name, template, www
+    def __init__(self, name, template, www, ours):
+        self.name, self.template, self.www, self.ours = name, template, www, ours
         self.port = free_port()
         self.process = None
 
@@ -84,7 +92,7 @@ class Rival:
         config = f"{self.folder}/conf"
         with open(config, "w", encoding="utf-8") as f:
             f.write(self.template.format(cores=CORES, folder=self.folder, port=self.port, www=self.www,
-                                         user=as_current_user()))
+                                         user=as_current_user(), **self.headers()))
         self.process = subprocess.Popen(self.argv(config), stderr=subprocess.DEVNULL)
         Server.live.append(self.process.pid)
         try:
@@ -93,6 +101,14 @@ class Rival:
             self.__exit__()
             raise
         return self
+
+    def headers(self):
+        more = [header for header in self.ours.headers if header[0] not in OF_THE_FILE]
+        return {
+            "media_type": dict(self.ours.headers)["Content-Type"],
+            "nginx_headers": "\n".join(f'        add_header {name} "{value}";' for name, value in more),
+            "lighttpd_headers": ", ".join(f'"{name}" => "{value}"' for name, value in more),
+        }
 
     def wait(self):
         deadline = time.monotonic() + WAIT_S
@@ -107,11 +123,15 @@ class Rival:
             time.sleep(0.01)
 
     def check(self, path, expected):
-        """The same bytes, twice on one connection."""
+        """The same bytes and headers, twice on one connection."""
         with Client(self.port) as client:
             for _ in range(2):
-                if client.ask(path).body != expected:
-                    raise CannotMeasure(f"{self.name} does not answer {path} as ours does")
+                answer = client.ask(path)
+                got = dict(answer.headers)
+                missing = [name for name, value in expected.headers
+                           if name not in got or (name not in UNEQUAL and got[name] != value)]
+                if answer.body != expected.body or missing:
+                    raise CannotMeasure(f"{self.name} does not answer {path} as ours does: {', '.join(missing)}")
 
     def __exit__(self, *exception):
         self.process.terminate()
@@ -123,9 +143,9 @@ class Rival:
         return f"http://127.0.0.1:{self.port}{path}"
 
 
-def nginx(www):
-    return Rival("nginx", NGINX, www)
+def nginx(www, ours):
+    return Rival("nginx", NGINX, www, ours)
 
 
-def lighttpd(www):
-    return Rival("lighttpd", LIGHTTPD, www)
+def lighttpd(www, ours):
+    return Rival("lighttpd", LIGHTTPD, www, ours)
