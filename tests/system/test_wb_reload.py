@@ -123,8 +123,8 @@ class Folder:
             shutil.copy(DIR / "kernels" / f"{name}.so", self.path)
             (self.path / f"{name}.so").chmod(0o600)
 
-    def put(self, name, mark, **defines):
-        """`defines`: C macros; True for one without a value, text for a string."""
+    def make(self, name, mark, **defines):
+        """Compiles what `put` would put there."""
         words = {"NAME": name, "MARK": mark, **defines}
         made = self.store / "-".join(f"{k}={v}" for k, v in words.items()).replace("/", "")
         if not made.exists():
@@ -133,7 +133,11 @@ class Folder:
             source.write_text(SOURCE)
             command = ["cc", "-shared", "-fPIC", "-I", str(ROOT / "include"), *flags, "-o", str(made), str(source)]
             subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
-        shutil.copy(made, self.store / "next.so")
+        return made
+
+    def put(self, name, mark, **defines):
+        """`defines`: C macros; True for one without a value, text for a string."""
+        shutil.copy(self.make(name, mark, **defines), self.store / "next.so")
         (self.store / "next.so").chmod(0o600)
         os.rename(self.store / "next.so", self.path / f"{name}.so")
 
@@ -398,6 +402,7 @@ def test_from_the_command_line(server, folder):
 
 def test_one_at_a_time(server, folder):
     s = server(workers=1, kernels=folder.path)
+    folder.make("slow", "S", VERSION="2"), folder.make("late", "L")  # compiling could take longer than the reload
     folder.put("slow", "S", SLOW_MS=700)
     waiting = s.later("POST", "/kernels/reload")
     wait_until(lambda: s.status()["reload"], "a reload")
