@@ -1,18 +1,15 @@
 """The rows of one's own kernels: plug-ins in C, programs in Python, and what the sandbox costs."""
 
 import concurrent.futures
-import json
 import os
-import shutil
 import statistics
 import subprocess
 import sys
 import time
 
-from rig import ROOT, CannotMeasure, Client, Pairs, Server, wrk
+from rig import ROOT, CannotMeasure, Pairs, Server, wrk
 from table import Line, row
 
-NO_CACHE = ("Cache-Control: no-cache",)
 ITEMS, ITEM_MS = 10_000, 1
 
 NOOP_C = """
@@ -44,7 +41,7 @@ def pynoop():
     """Does nothing."""
     return {"message": "hello"}
 
-@kernel(pure=True, idempotent=True)
+@kernel(idempotent=True)
 def burn(ms: float = 1.0, tag: int = 0):
     """Computes for so long, by the CPU's clock."""
     end = time.process_time_ns() + int(ms * 1e6)
@@ -77,7 +74,7 @@ def per_s(report):
 
 
 def load(server, path, seconds=2, connections=64):
-    return lambda: wrk(server.url(path), connections, seconds, headers=NO_CACHE)
+    return lambda: wrk(server.url(path), connections, seconds)
 
 
 @row("plugin")
