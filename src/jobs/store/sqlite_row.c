@@ -104,6 +104,7 @@ static void bind_receipt(struct query *q, const struct job_receipt *receipt)
 
 static void read_receipt(struct query *q, struct job_receipt *receipt)
 {
+    *receipt = (struct job_receipt) {0}; /* what is not kept is none: no kept answer lacks a part */
     receipt->wait_ns = column_number(q);
     receipt->run_ns = column_number(q);
     receipt->cpu_ns = column_number(q);
