@@ -275,13 +275,16 @@ const char *store_broken(struct store *s)
 
 void store_status(struct store *s, struct store_status *ret)
 {
+    /* Read first: a write that does not wait any more is in the counts. */
+    uint64_t pending = atomic_load(&s->pending);
+
     *ret = (struct store_status) {
         .commits = atomic_load_explicit(&s->commits, memory_order_relaxed),
         .writes = atomic_load_explicit(&s->writes, memory_order_relaxed),
         .failures = atomic_load_explicit(&s->failures, memory_order_relaxed),
         .commit_ns = atomic_load_explicit(&s->commit_ns, memory_order_relaxed),
         .commit_max_ns = atomic_load_explicit(&s->commit_max_ns, memory_order_relaxed),
-        .pending = atomic_load_explicit(&s->pending, memory_order_relaxed),
+        .pending = pending,
     };
 }
 
