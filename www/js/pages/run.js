@@ -1,5 +1,7 @@
 // The page's form: the kernels and their parameters come from GET /compute, nothing about them is known here.
 
+import { startPage } from "../shell.js";
+
 const $ = (id) => document.getElementById(id);
 const TEXT_SHOWN_MAX = 200_000; // characters; a browser stalls on a <pre> of megabytes
 
@@ -184,6 +186,7 @@ async function start() {
   $("run").hidden = false;
 }
 
+startPage();
 start().catch((error) => {
   $("trouble").textContent = `The kernels cannot be listed: ${error.message}.`;
   $("trouble").hidden = false;
