@@ -48,8 +48,8 @@ CLIENT_OBJECTS   := $(filter-out %/cli/main.o,$(call objects,server,cli))
 WIRE_HEADERS := $(wildcard src/ipc/*.h) include/prong/kernel.h
 BUILD_ID := $(VERSION)-$(BUILD)-$(shell cat $(WIRE_HEADERS) | cksum | cut -d' ' -f1)
 
-.PHONY: all run check check-unit check-system bench soak fuzz fuzz-merge lint format install uninstall clean help deps \
-	deps-check deps-lint deps-bench deps-fuzz
+.PHONY: all run check check-unit check-system check-browser bench soak fuzz fuzz-merge lint format install uninstall \
+	clean help deps deps-check deps-lint deps-bench deps-fuzz
 .DEFAULT_GOAL := all
 .SECONDARY:
 
@@ -145,12 +145,24 @@ TEST_ENV = PRONG_BUILD=$(BUILD) PRONG_DIR=$(CURDIR)/$(B) PRONG_ZYGOTE=$(CURDIR)/
 	PRONG_KERNELS=$(CURDIR)/$(B)/kernels PRONG_TEST_KERNELS=$(CURDIR)/$(B)/test-kernels PYTHONDONTWRITEBYTECODE=1
 PYTEST = $(TEST_ENV) $(PYTHON) -m pytest -q -p no:cacheprovider
 
-check: check-unit check-system ## unit, wall, system and fault tests
+BROWSER := build/browser
+BROWSER_BUILDS := release debug
+
+check: check-unit check-system $(if $(filter $(BROWSER_BUILDS),$(BUILD)),check-browser) ## every test: unit, wall, system, fault and browser tests
 check-unit: all $(UNIT) $(REPLAYS) $(TEST_KERNELS) $(BENCH_PROGRAMS) ## unit tests only
 	@$(TEST_ENV) sh tests/unit/run.sh $(UNIT) $(REPLAYS)
 check-system: deps-check all $(TEST_KERNELS) ## wall, SDK, system and fault tests only (T=path or -k word)
 	$(PYTEST) $(or $(T),tests/wall tests/sdk tests/system tests/fault) $(UNSEEN)
-# What a sanitizer sees nothing of: programs that are not ours; and only the server has threads.
+# The pages in a browser (T=path of one). Alone, after the others: what it measures of a page is not the other tests' doing.
+check-browser: deps-check all $(BROWSER)/node_modules | $(if $(filter check,$(MAKECMDGOALS)),check-system) ## browser tests only (T=path)
+	$(TEST_ENV) node --test --test-reporter=spec $(or $(filter %.mjs,$(T)),$(wildcard tests/browser/*.test.mjs))
+$(BROWSER)/node_modules: $(addprefix tests/browser/,package.json package-lock.json .npmrc) | deps-check
+	@mkdir -p $(BROWSER)
+	@cp $^ $(BROWSER)/
+	$(Q)npm ci --prefix $(BROWSER) --ignore-scripts --no-audit --no-fund --prefer-offline
+	@touch $@
+# What a sanitizer sees nothing of: programs that are not ours, a browser and what runs in it among them (BROWSER_BUILDS); and
+# only the server has threads.
 UNSEEN_asan := tests/sdk
 UNSEEN_tsan := tests/sdk tests/system/test_wc_check.py tests/system/test_wd_languages.py
 UNSEEN = $(if $(T),,$(addprefix --ignore=,$(UNSEEN_$(BUILD))))

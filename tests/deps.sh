@@ -42,6 +42,9 @@ check)
     need slowhttptest "slow clients in the system tests" program slowhttptest
     need nginx-light "a proxy in front of us" program nginx
     need haproxy "another proxy in front of us" program haproxy
+    need nodejs "the browser tests" program node
+    need npm "what the browser tests are driven with" program npm
+    need chromium "the browser tests" program chromium
     ;;
 bench)
     need wrk "load" program wrk
