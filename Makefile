@@ -48,13 +48,13 @@ CLIENT_OBJECTS   := $(filter-out %/cli/main.o,$(call objects,server,cli))
 WIRE_HEADERS := $(wildcard src/ipc/*.h) include/prong/kernel.h
 BUILD_ID := $(VERSION)-$(BUILD)-$(shell cat $(WIRE_HEADERS) | cksum | cut -d' ' -f1)
 
-.PHONY: all run check check-unit check-system check-browser bench soak fuzz fuzz-merge lint format install uninstall \
+.PHONY: all pages run check check-unit check-system check-browser bench soak fuzz fuzz-merge lint format install uninstall \
 	clean help deps deps-check deps-lint deps-bench deps-fuzz
 .DEFAULT_GOAL := all
 .SECONDARY:
 
 PROGRAMS := $(addprefix $(B)/,prong prong-zygote prong-host prong-check prong-client)
-all: $(PROGRAMS) $(KERNELS) $(B)/pkgconfig/prong.pc ## build the programs and the kernels
+all: $(PROGRAMS) $(KERNELS) $(B)/pkgconfig/prong.pc pages ## build the programs, the kernels and the pages
 
 $(B)/prong: $(B)/server/main.o $(B)/libserver.a
 	$(Q)$(CC) $(SERVER_FLAGS) -pie $(LINK) $(LDFLAGS) -o $@ $^ $(SERVER_LIBS)
@@ -99,8 +99,17 @@ $(B)/pkgconfig/prong.pc: Makefile include/prong/kernel.h
 	@mkdir -p $(@D)
 	@$(call pkgconfig,$(CURDIR),$(CURDIR)/include,$(CURDIR)/$(B)/kernels) >$@
 
+# What of www/ is served: copies, with compressed forms beside them. What has no original any more goes.
+PAGES := $(patsubst %,$(B)/%,$(shell find www -type f ! -name '.*'))
+OLD_PAGES = $(filter-out $(PAGES) $(PAGES:=.br) $(PAGES:=.gz),$(shell find $(B)/www -type f))
+$(PAGES): $(B)/%: % src/pages.sh | deps
+	@mkdir -p $(@D)
+	@sh src/pages.sh $< $@
+pages: $(PAGES)
+	@$(if $(OLD_PAGES),rm -f $(OLD_PAGES))
+
 run: all ## build and serve on http://127.0.0.1:8080 (ARGS="--workers 4 …")
-	@exec $(B)/prong --www www --hints $(ARGS)
+	@exec $(B)/prong --hints $(ARGS)
 
 # ---- tests ----------------------------------------------------------------------------------------
 UNIT := $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/*/*_test.c tests/unit/*/*/*_test.c))
@@ -207,7 +216,7 @@ install: all ## into $(DESTDIR)$(PREFIX)
 	$(call pkgconfig,$(PREFIX),$${prefix}/include,$${prefix}/lib/prong/kernels) >$(B)/prong.pc
 	install -m 644 $(B)/prong.pc $(DESTDIR)$(PREFIX)/lib/pkgconfig/
 	rm -rf $(DESTDIR)$(PREFIX)/share/prong/www
-	cp -R www $(DESTDIR)$(PREFIX)/share/prong/www
+	cp -R --preserve=timestamps $(B)/www $(DESTDIR)$(PREFIX)/share/prong/www
 uninstall: ## what install put there
 	rm -rf $(DESTDIR)$(PREFIX)/bin/prong $(DESTDIR)$(PREFIX)/bin/prong-check $(DESTDIR)$(PREFIX)/libexec/prong $(DESTDIR)$(PREFIX)/lib/prong \
 		$(DESTDIR)$(PREFIX)/share/prong $(DESTDIR)$(PREFIX)/include/prong $(DESTDIR)$(PREFIX)/lib/pkgconfig/prong.pc

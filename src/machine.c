@@ -78,7 +78,7 @@ int places_find(struct places *p, const char **kernels, const char **builtins, c
                 struct err *err)
 {
     static const char *const zygotes[] = {"prong-zygote", "../libexec/prong/prong-zygote", NULL};
-    static const char *const www_folders[] = {"../share/prong/www", "../../www", NULL};
+    static const char *const www_folders[] = {"www", "../share/prong/www", NULL};
     char folder[PATH_MAX];
     int rc = own_folder(folder);
 

@@ -30,6 +30,7 @@ build)
     need zlib1g-dev "what libpng compresses with" header zlib.h
     need libseccomp-dev "the filter of system calls around workers" header seccomp.h
     need uthash-dev "hash tables" header uthash.h
+    need brotli "pages that are sent in fewer bytes" program brotli
     ;;
 check)
     need libcmocka-dev "the unit tests" header_cmocka

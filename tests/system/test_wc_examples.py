@@ -141,6 +141,8 @@ def test_what_is_installed_builds_and_takes_kernels(server, tmp_path):
     make("-C", prefix / "share/prong/examples/c", "install", f"OUT={out}", PKG_CONFIG_PATH=found)
     assert run(prefix / "bin/prong-check", "/bin/sh", prefix / "share/prong/examples/sh/wordlength.sh").returncode == 0
     assert run(prefix / "bin/prong-check", prefix / "libexec/prong/prong-host", out / "template.so").returncode == 0
+    installed_pages = {p.name: p.stat().st_mtime_ns for p in (prefix / "share/prong/www").iterdir() if p.is_file()}
+    assert installed_pages == {p.name: p.stat().st_mtime_ns for p in (DIR / "www").iterdir() if p.is_file()}
     s = server(workers=1, kernels=kernels)
     names = {k["name"] for k in s.get("/compute").json["kernels"]}
     assert {"template", "raytrace", "primes"} <= names
