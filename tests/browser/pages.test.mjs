@@ -25,6 +25,13 @@ const outlineOf = (element) => element.evaluate((e) => {
   return { style: outlineStyle, width: outlineWidth };
 });
 
+const FIRST_VIEW_BYTES = 100_000;
+
+// What came over the wire so far, heads and all; what still streams is not counted.
+const transferred = (page) => page.evaluate(() =>
+  [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")]
+    .reduce((sum, { transferSize }) => sum + transferSize, 0));
+
 for (const target of PAGES) {
   pageTest(`${target} loads, is clean for axe in both looks, and fits a telephone`, prong, async ({ page }) => {
     await open(page, target);
@@ -34,6 +41,12 @@ for (const target of PAGES) {
     await axe(page);
     await fitsPhone(page);
     await screenshot(page, nameOf(target));
+  });
+
+  pageTest(`${target} is light: its first view takes less than ${FIRST_VIEW_BYTES} bytes`, prong, async ({ page }) => {
+    await open(page, target);
+    const bytes = await transferred(page);
+    assert.ok(bytes > 1000 && bytes < FIRST_VIEW_BYTES, `${bytes} bytes`);
   });
 
   pageTest(`${target} can be left by keyboard alone`, prong, async ({ page }) => {
