@@ -40,7 +40,7 @@ CLIENT_LIBS    := -lcurl-gnutls -ljansson -lm -pthread
 ISOLATED_LIBS  := -lseccomp -linih -ljansson -ldl -lm
 
 objects = $(patsubst src/%.c,$(B)/$(1)/%.o,$(foreach d,$(2),$(wildcard src/$(d)/*.c)))
-SERVER_OBJECTS   := $(call objects,server,$(SERVER)) $(patsubst %,$(B)/server/%.o,config machine healthcheck client)
+SERVER_OBJECTS   := $(call objects,server,$(SERVER)) $(patsubst %,$(B)/server/%.o,config places healthcheck client)
 ISOLATED_OBJECTS := $(filter-out %/zygote/main.o,$(call objects,isolated,$(ISOLATED)))
 HOST_OBJECTS     := $(filter-out %/host/main.o,$(call objects,isolated,host))
 CHECK_OBJECTS    := $(filter-out %/check/main.o,$(call objects,isolated,check))

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "machine.h"
+#include "places.h"
 
 enum { NOT_EXECUTABLE = 126 };
 

@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/machine.h"
 #include "base/parse.h"
 #include "client.h"
 #include "config.h"
@@ -25,7 +26,7 @@
 #include "http/access_log.h"
 #include "http/listen.h"
 #include "ipc/layers.h"
-#include "machine.h"
+#include "places.h"
 #include "state/metrics.h"
 
 enum {

@@ -1,9 +1,7 @@
-#include "machine.h"
+#include "places.h"
 
 #include <errno.h>
-#include <math.h>
 #include <pwd.h>
-#include <sched.h>
 #include <stdbool.h>
 #include <sys/stat.h>
 
@@ -144,45 +142,4 @@ int places_find_client(char ret[PATH_MAX], struct err *err)
                        "There is no prong-client beside %s/prong: run make, or make install.",
                        folder);
     return 0;
-}
-
-/* cgroup v2's cpu.max is "QUOTA PERIOD" or "max PERIOD"; v1 has two files. 0: no quota. */
-static double quota_v2(void)
-{
-    char text[128];
-    double quota, period;
-
-    if (fd_read_file("/sys/fs/cgroup/cpu.max", text, sizeof(text)) > 0 &&
-        sscanf(text, "%lf %lf", &quota, &period) == 2 && period > 0)
-        return quota / period;
-    return 0;
-}
-
-static double quota_v1(void)
-{
-    char quota_text[64], period_text[64];
-    double quota, period;
-
-    if (fd_read_file("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", quota_text, sizeof(quota_text)) > 0 &&
-        fd_read_file("/sys/fs/cgroup/cpu/cpu.cfs_period_us", period_text, sizeof(period_text)) >
-            0 &&
-        sscanf(quota_text, "%lf", &quota) == 1 && sscanf(period_text, "%lf", &period) == 1 &&
-        quota > 0 && period > 0)
-        return quota / period;
-    return 0;
-}
-
-unsigned machine_cores(void)
-{
-    cpu_set_t set;
-    unsigned cores = 1;
-    double quota = quota_v2();
-
-    if (sched_getaffinity(0, sizeof(set), &set) == 0)
-        cores = (unsigned)CPU_COUNT(&set);
-    if (quota <= 0)
-        quota = quota_v1();
-    if (quota > 0 && ceil(quota) < cores)
-        cores = (unsigned)ceil(quota);
-    return cores < 1 ? 1 : cores;
 }

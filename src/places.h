@@ -1,8 +1,8 @@
 /*
- * F6. Where things are, and how much of this machine is ours.
+ * F6. Where things are.
  */
-#ifndef MACHINE_H
-#define MACHINE_H
+#ifndef PLACES_H
+#define PLACES_H
 
 #include <limits.h>
 
@@ -24,9 +24,5 @@ int places_find_data(struct places *p, const char **data, struct err *err);
 
 /* Finds prong-client in the same places as the zygote. */
 int places_find_client(char ret[PATH_MAX], struct err *err);
-
-/* Cores that this process may use: by affinity, and no more than the cgroup's CPU quota, rounded up; at
- * least 1. */
-unsigned machine_cores(void);
 
 #endif
