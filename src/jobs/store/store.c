@@ -24,6 +24,7 @@ struct store {
     _Atomic(const char *) broken;
 
     atomic_uint_fast64_t pending;
+    atomic_uint_fast64_t serial;
     atomic_uint_fast64_t commits, writes, failures, commit_ns, commit_max_ns; /* by the writer */
 };
 
@@ -105,12 +106,30 @@ static int write_batch(struct store *s, const struct mail_list *batch)
     return commit(s, writes);
 }
 
+static bool changed_a_job(const struct store_write *w)
+{
+    switch (w->kind) {
+    case STORE_CLAIM:
+        return CONTAINER_OF(w, struct store_claim, write)->count > 0 ||
+               CONTAINER_OF(w, struct store_claim, write)->late_count > 0;
+    case STORE_SWEEP:
+        return CONTAINER_OF(w, struct store_sweep, write)->removed > 0;
+    case STORE_STATE:
+    case STORE_KIND_COUNT:
+        return false;
+    default:
+        return true;
+    }
+}
+
 /* Its outcome is not known before this, so nobody may be told earlier. */
 static void tell(struct store *s, struct store_write *w)
 {
     add(&s->writes, 1);
     if (w->rc < 0 && !is_refusal(w->rc))
         add(&s->failures, 1);
+    if (w->rc == 0 && changed_a_job(w))
+        add(&s->serial, 1);
     (void)atomic_fetch_sub(&s->pending, 1);
     w->done(w);
 }
@@ -231,6 +250,7 @@ int store_open_engine(struct store **ret, const struct engine *engine,
     if (rc < 0)
         return rc;
     s->committed = config->committed;
+    atomic_init(&s->serial, clock_wall_ns() / CLOCK_NS_PER_MS);
     mailbox_init(&s->mailbox);
     rc = thread_start(&s->writer, "store", run, s);
     if (rc < 0) {
@@ -286,6 +306,11 @@ void store_status(struct store *s, struct store_status *ret)
         .commit_max_ns = atomic_load_explicit(&s->commit_max_ns, memory_order_relaxed),
         .pending = pending,
     };
+}
+
+uint64_t store_serial(struct store *s)
+{
+    return atomic_load_explicit(&s->serial, memory_order_relaxed);
 }
 
 int store_post(struct store *s, struct store_write *w)

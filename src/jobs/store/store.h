@@ -74,6 +74,9 @@ struct store_status {
 };
 void store_status(struct store *s, struct store_status *ret);
 
+/* Another number whenever a job is there anew, has changed or is forgotten; also after a restart. Below 2^53. Any thread. */
+uint64_t store_serial(struct store *s);
+
 /* ---- writes ---- */
 
 enum store_kind {

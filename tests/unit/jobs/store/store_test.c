@@ -29,6 +29,8 @@ struct letter {
     union {
         struct store_write write;
         struct store_submit submit; /* when it is one */
+        struct store_claim claim;
+        struct store_sweep sweep;
     };
     int apply_rc;
     int commit_rc; /* what a transaction with this in it comes to */
@@ -506,6 +508,59 @@ static void a_page_is_never_longer_than_its_limit(void **state)
     (void)store_close(*state);
 }
 
+/* By how much one such write, which ends so, moves the serial. */
+static uint64_t serial_moved_by(struct store *s, const struct letter *like)
+{
+    static struct letter letters[16]; /* each may be told a moment after nothing waits any more */
+    static unsigned used;
+    struct letter *l = &letters[used++ % ARRAY_SIZE(letters)];
+    struct store_status status;
+    uint64_t before = store_serial(s);
+
+    *l = *like;
+    l->write.done = note;
+    l->store = s;
+    post_letter(l);
+    wait_until_none_waits(s, &status);
+    return store_serial(s) - before;
+}
+
+static void its_serial_tells_when_a_job_has_changed(void **state)
+{
+    const enum store_kind changes[] = {STORE_SUBMIT, STORE_END, STORE_CANCEL, STORE_RETRY,
+                                       STORE_FORGET};
+    struct letter l = {.apply_rc = 0};
+
+    for (size_t i = 0; i < ARRAY_SIZE(changes); i++) {
+        l.write.kind = changes[i];
+        assert_int_equal(serial_moved_by(*state, &l), 1);
+    }
+    l.apply_rc = -ENOENT;
+    assert_int_equal(serial_moved_by(*state, &l), 0);
+    l.apply_rc = 1; /* the same was submitted before */
+    l.write.kind = STORE_SUBMIT;
+    assert_int_equal(serial_moved_by(*state, &l), 0);
+    (void)store_close(*state);
+}
+
+static void its_serial_stays_when_nothing_was_found_to_do(void **state)
+{
+    struct letter l = {.write = {.kind = STORE_STATE}};
+
+    assert_int_equal(serial_moved_by(*state, &l), 0);
+    l = (struct letter) {.claim = {.write = {.kind = STORE_CLAIM}}};
+    assert_int_equal(serial_moved_by(*state, &l), 0);
+    l.claim.count = 1;
+    assert_int_equal(serial_moved_by(*state, &l), 1);
+    l = (struct letter) {.claim = {.write = {.kind = STORE_CLAIM}, .late_count = 1}};
+    assert_int_equal(serial_moved_by(*state, &l), 1);
+    l = (struct letter) {.sweep = {.write = {.kind = STORE_SWEEP}}};
+    assert_int_equal(serial_moved_by(*state, &l), 0);
+    l.sweep.removed = 1;
+    assert_int_equal(serial_moved_by(*state, &l), 1);
+    (void)store_close(*state);
+}
+
 static void an_engine_that_does_not_open_says_why(void **state)
 {
     const struct store_config config = {.engine = "fake"};
@@ -567,6 +622,8 @@ int main(void)
         cmocka_unit_test_setup(the_engine_hears_once_that_nothing_happens, set_up),
         cmocka_unit_test_setup(its_status_counts, set_up),
         cmocka_unit_test_setup(a_page_is_never_longer_than_its_limit, set_up),
+        cmocka_unit_test_setup(its_serial_tells_when_a_job_has_changed, set_up),
+        cmocka_unit_test_setup(its_serial_stays_when_nothing_was_found_to_do, set_up),
         cmocka_unit_test_setup(an_engine_that_does_not_open_says_why, set_up),
         cmocka_unit_test(another_word_is_answered_with_those_that_there_are),
         cmocka_unit_test(memory_is_opened_by_its_name),
