@@ -88,6 +88,7 @@ struct request {
     void (*resumed)(struct request *r); /* what runs after request_unpark, on the pool thread */
     struct park park;
     /* what follows is http's own */
+    uint64_t stream_ns; /* when an answer began that grows while it is sent; 0: it is none */
     struct server *server;
     struct connection *peer;
     struct MHD_Connection *connection;

@@ -520,7 +520,7 @@ static void count(const struct request *r, uint64_t now_ns)
     else if (r->is_file)
         label = s->static_label;
     if (r->queued)
-        metrics_http(label, r->status, ns);
+        metrics_http(label, r->status, r->stream_ns == 0 ? ns : r->stream_ns - r->start_ns);
     if (r->server->config.access_log != NULL)
         access_log_add(r->server->config.access_log, r, ns);
     log_debug("%s %s %s %u %llu us", r->address, http_method_names[r->method],

@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/check.h"
 #include "http/response.h"
 #include "thread/lock.h"
@@ -138,6 +139,7 @@ struct stream *stream_open(struct request *r)
         return NULL;
     }
     r->status = 200;
+    r->stream_ns = clock_now_ns();
     respond_header(r, "Content-Type", "text/event-stream");
     respond_header(r, "X-Accel-Buffering", "no");
     return s;
