@@ -28,8 +28,11 @@ static const uint64_t bounds_us[] = {100,     200,     500,     1000,     2000, 
 enum {
     SHARDS = 8, /* so that pool threads do not fight for cache lines */
     BOUNDS = ARRAY_SIZE(bounds_us),
+    ERROR_FIRST = 500 - 100,
     CODES = 500, /* 100 to 599 */
 };
+
+static_assert(METRICS_BUCKETS == BOUNDS + 1, "the last is +Inf");
 
 struct shard {
     _Alignas(64) _Atomic uint64_t value;
@@ -73,6 +76,33 @@ static unsigned own_shard(void)
     if (mine == 0)
         mine = atomic_fetch_add_explicit(&threads, 1, memory_order_relaxed) % SHARDS + 1;
     return mine - 1;
+}
+
+static struct {
+    _Atomic bool is_armed;
+    void (*ring)(void *arg);
+    void *arg;
+} bell;
+
+void metrics_set_alarm(void (*ring)(void *arg), void *arg)
+{
+    atomic_store(&bell.is_armed, false);
+    bell.ring = ring;
+    bell.arg = arg;
+}
+
+void metrics_arm(void)
+{
+    CHECK(bell.ring != NULL);
+    atomic_store(&bell.is_armed, true);
+    atomic_thread_fence(memory_order_seq_cst);
+}
+
+/* After counting by a sequentially consistent step: who finds it disarmed has counted before it is armed. */
+static void ring(void)
+{
+    if (atomic_load(&bell.is_armed) && atomic_exchange(&bell.is_armed, false))
+        bell.ring(bell.arg);
 }
 
 static void *new_zeroed(size_t bytes)
@@ -156,7 +186,8 @@ static struct counter *counter_of(enum metric m, int label)
 
 static void add(struct counter *c, uint64_t n)
 {
-    atomic_fetch_add_explicit(&c->shards[own_shard()].value, n, memory_order_relaxed);
+    atomic_fetch_add(&c->shards[own_shard()].value, n);
+    ring();
 }
 
 static uint64_t total(const struct counter *c)
@@ -200,9 +231,10 @@ static void observe(struct histogram *h, uint64_t ns)
 
     while (i < (int)BOUNDS && ns > bounds_us[i] * CLOCK_NS_PER_US)
         i++;
-    atomic_fetch_add_explicit(&shard->buckets[i], 1, memory_order_relaxed);
+    atomic_fetch_add(&shard->buckets[i], 1);
     atomic_fetch_add_explicit(&shard->sum_ns, ns, memory_order_relaxed);
     raise_to(&shard->max_ns, ns);
+    ring();
 }
 
 void metrics_observe_ns(enum metric m, int label, uint64_t ns)
@@ -236,7 +268,7 @@ void metrics_http(int route, unsigned status, uint64_t ns)
 }
 
 struct summed {
-    uint64_t buckets[BOUNDS + 1];
+    uint64_t buckets[METRICS_BUCKETS];
     uint64_t count, sum_ns, max_ns;
 };
 
@@ -292,6 +324,57 @@ uint64_t metrics_quantile_ns(enum metric m, double q)
             return MIN(bounds_us[b] * CLOCK_NS_PER_US, sums.max_ns);
     }
     return sums.max_ns;
+}
+
+void metrics_histogram(enum metric m, struct metrics_histogram *ret)
+{
+    struct summed sums = {.count = 0};
+    int count = atomic_load(&metrics[m].count);
+
+    CHECK(about[m].kind == HISTOGRAM);
+    for (int i = 0; i < count; i++)
+        sum_up(&sums, metrics[m].series[i].histogram);
+    memcpy(ret->buckets, sums.buckets, sizeof(ret->buckets));
+}
+
+uint64_t metrics_histogram_count(const struct metrics_histogram *h)
+{
+    uint64_t n = 0;
+
+    for (size_t b = 0; b < METRICS_BUCKETS; b++)
+        n += h->buckets[b];
+    return n;
+}
+
+uint64_t metrics_histogram_quantile_ns(const struct metrics_histogram *h, double q)
+{
+    double rank = q * (double)metrics_histogram_count(h), below = 0;
+
+    if (rank <= 0)
+        return 0;
+    for (size_t b = 0; b < BOUNDS; b++) {
+        double n = (double)h->buckets[b], lower = b == 0 ? 0 : (double)bounds_us[b - 1];
+        if (n > 0 && below + n >= rank)
+            return (uint64_t)((lower + ((double)bounds_us[b] - lower) * (rank - below) / n) *
+                              CLOCK_NS_PER_US);
+        below += n;
+    }
+    return bounds_us[BOUNDS - 1] * CLOCK_NS_PER_US;
+}
+
+uint64_t metrics_http_errors(void)
+{
+    int count = atomic_load(&metrics[METRIC_HTTP_REQUESTS].count);
+    uint64_t n = 0;
+
+    for (int i = 0; i < count; i++) {
+        for (int code = ERROR_FIRST; code < CODES; code++) {
+            const struct counter *c = atomic_load_explicit(
+                &metrics[METRIC_HTTP_REQUESTS].series[i].codes[code], memory_order_acquire);
+            n += c == NULL ? 0 : total(c);
+        }
+    }
+    return n;
 }
 
 /* The text format. */

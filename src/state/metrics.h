@@ -19,7 +19,10 @@ enum metric {
     METRIC_COUNT
 };
 
-enum { METRICS_LABELS_MAX = 2048 }; /* label values of one metric */
+enum {
+    METRICS_LABELS_MAX = 2048, /* label values of one metric */
+    METRICS_BUCKETS = 19, /* of a histogram, with that of all that is longer than the last bound */
+};
 
 /* Registers a label value of a metric that has a label, before it is used; in the text format it is
  * escaped. The index to pass below; the same value gives the same index. -ENOSPC. Main thread, or under
@@ -37,6 +40,26 @@ uint64_t metrics_value(enum metric m, int label); /* counters, gauges; a histogr
 
 /* An upper bound of the q-quantile of a histogram in ns, over all labels; 0 when empty. */
 uint64_t metrics_quantile_ns(enum metric m, double q);
+
+/* A histogram as it is now, over all labels. */
+struct metrics_histogram {
+    uint64_t buckets[METRICS_BUCKETS]; /* not cumulative */
+};
+void metrics_histogram(enum metric m, struct metrics_histogram *ret);
+uint64_t metrics_histogram_count(const struct metrics_histogram *h);
+
+/* The q-quantile in ns, as if what is in a bucket were spread over it evenly; 0 when empty. What was longer than the last
+ * bound counts as that. */
+uint64_t metrics_histogram_quantile_ns(const struct metrics_histogram *h, double q);
+
+/* Answers so far with a status of 500 and above. */
+uint64_t metrics_http_errors(void);
+
+/* Who sleeps while nothing happens is woken: `ring` is called once, by the thread that next adds or observes
+ * anything after metrics_arm; what was counted before that is seen by who arms. `ring` may take no lock, since it is
+ * called under any. Set it while it is not armed. */
+void metrics_set_alarm(void (*ring)(void *arg), void *arg);
+void metrics_arm(void);
 
 /* One request, answered. Labels route and code; `route` is an index from metrics_label of
  * METRIC_HTTP_REQUESTS. */

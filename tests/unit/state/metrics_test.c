@@ -172,6 +172,85 @@ static void the_table_of_labels_has_an_end(void **state)
     assert_int_equal(metrics_label(METRIC_QUEUE_DEPTH, "p0"), 0);
 }
 
+static void a_histograms_quantiles_lie_within_its_buckets(void **state)
+{
+    struct metrics_histogram h = {.buckets = {0}};
+
+    (void)state;
+    assert_int_equal(metrics_histogram_quantile_ns(&h, 0.5), 0);
+    h.buckets[0] = 10; /* up to 0.1 ms */
+    assert_int_equal(metrics_histogram_quantile_ns(&h, 0.5), 50 * CLOCK_NS_PER_US);
+    assert_int_equal(metrics_histogram_quantile_ns(&h, 1), 100 * CLOCK_NS_PER_US);
+    h.buckets[3] = 10; /* 0.5 to 1 ms */
+    assert_int_equal(metrics_histogram_count(&h), 20);
+    assert_int_equal(metrics_histogram_quantile_ns(&h, 0.5), 100 * CLOCK_NS_PER_US);
+    assert_int_equal(metrics_histogram_quantile_ns(&h, 0.75), 750 * CLOCK_NS_PER_US);
+    h.buckets[METRICS_BUCKETS - 1] = 1000000;
+    assert_int_equal(metrics_histogram_quantile_ns(&h, 0.99), 60 * CLOCK_NS_PER_S);
+}
+
+static void a_histogram_is_of_all_labels(void **state)
+{
+    struct metrics_histogram before, after;
+
+    (void)state;
+    metrics_histogram(METRIC_JOB_QUEUE, &before);
+    metrics_observe_ns(METRIC_JOB_QUEUE, metrics_label(METRIC_JOB_QUEUE, "one"), 1);
+    metrics_observe_ns(METRIC_JOB_QUEUE, metrics_label(METRIC_JOB_QUEUE, "two"), CLOCK_NS_PER_MS);
+    metrics_observe_ns(METRIC_JOB_QUEUE, metrics_label(METRIC_JOB_QUEUE, "two"),
+                       1000 * CLOCK_NS_PER_S);
+    metrics_histogram(METRIC_JOB_QUEUE, &after);
+    assert_int_equal(after.buckets[0] - before.buckets[0], 1);
+    assert_int_equal(after.buckets[3] - before.buckets[3], 1);
+    assert_int_equal(after.buckets[METRICS_BUCKETS - 1] - before.buckets[METRICS_BUCKETS - 1], 1);
+    assert_int_equal(metrics_histogram_count(&after) - metrics_histogram_count(&before), 3);
+}
+
+static void errors_are_those_of_500_and_above(void **state)
+{
+    int route = metrics_label(METRIC_HTTP_REQUESTS, "/errors");
+    uint64_t before = metrics_http_errors();
+
+    (void)state;
+    metrics_http(route, 200, 1);
+    metrics_http(route, 499, 1);
+    assert_int_equal(metrics_http_errors(), before);
+    metrics_http(route, 500, 1);
+    metrics_http(route, 599, 1);
+    assert_int_equal(metrics_http_errors(), before + 2);
+}
+
+static unsigned rings;
+
+static void count_ring(void *arg)
+{
+    assert_ptr_equal(arg, &rings);
+    rings++;
+}
+
+static void an_alarm_rings_once_with_the_next_that_is_counted(void **state)
+{
+    int label = metrics_label(METRIC_JOB_QUEUE, "bell");
+
+    (void)state;
+    metrics_add(METRIC_BATCHES, 0, 1); /* there is none yet */
+    metrics_set_alarm(count_ring, &rings);
+    metrics_add(METRIC_BATCHES, 0, 1);
+    assert_int_equal(rings, 0);
+    metrics_arm();
+    assert_int_equal(rings, 0);
+    metrics_add(METRIC_BATCHES, 0, 1);
+    metrics_add(METRIC_BATCHES, 0, 1);
+    assert_int_equal(rings, 1);
+    metrics_arm();
+    metrics_observe_ns(METRIC_JOB_QUEUE, label, 1);
+    assert_int_equal(rings, 2);
+    metrics_arm();
+    metrics_set_alarm(NULL, NULL);
+    metrics_add(METRIC_BATCHES, 0, 1);
+    assert_int_equal(rings, 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -182,6 +261,10 @@ int main(void)
         cmocka_unit_test(cpu_time_is_rendered_in_seconds),
         cmocka_unit_test(requests_are_counted_by_route_and_code),
         cmocka_unit_test(quantiles_are_upper_bounds),
+        cmocka_unit_test(a_histograms_quantiles_lie_within_its_buckets),
+        cmocka_unit_test(a_histogram_is_of_all_labels),
+        cmocka_unit_test(errors_are_those_of_500_and_above),
+        cmocka_unit_test(an_alarm_rings_once_with_the_next_that_is_counted),
         cmocka_unit_test(every_family_has_its_help_and_type_once),
         cmocka_unit_test(nothing_is_lost_between_threads),
         cmocka_unit_test(the_table_of_labels_has_an_end),
