@@ -105,7 +105,9 @@ static unsigned methods_of(const struct route *route)
 {
     unsigned bits = 1u << route->method | 1u << HTTP_OPTIONS;
 
-    return route->method == HTTP_GET ? bits | 1u << HTTP_HEAD : bits;
+    if ((route->flags & ROUTE_BESIDE_PAGE) != 0)
+        bits |= 1u << HTTP_GET;
+    return (bits & 1u << HTTP_GET) != 0 ? bits | 1u << HTTP_HEAD : bits;
 }
 
 const struct route *router_find(const struct router *router, enum http_method method,
@@ -113,6 +115,7 @@ const struct route *router_find(const struct router *router, enum http_method me
                                 size_t storage_bytes, unsigned *ret_allowed)
 {
     const char *parts[REQUEST_PATH_PARTS_MAX] = {NULL};
+    bool reads = method == HTTP_GET || method == HTTP_HEAD;
     struct segments segments;
     unsigned allowed = 0;
 
@@ -127,7 +130,8 @@ const struct route *router_find(const struct router *router, enum http_method me
             memcpy(ret_parts, parts, sizeof(parts));
             return route;
         }
-        allowed |= methods_of(route);
+        if ((route->flags & ROUTE_BESIDE_PAGE) == 0 || !reads)
+            allowed |= methods_of(route);
     }
     *ret_allowed = allowed;
     return NULL;

@@ -9,6 +9,7 @@
 enum {
     ROUTE_WHEN_DRAINING = 1 << 0, /* answered to the end, such as /livez; the others are 503 then */
     ROUTE_OPEN = 1 << 1,          /* without the token, and as often as one likes: probes */
+    ROUTE_BESIDE_PAGE = 1 << 2,   /* www/ has a page of this path, which GET and HEAD get */
 };
 
 struct route {

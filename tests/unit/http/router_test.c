@@ -19,6 +19,7 @@ static const struct route routes[] = {
     {.method = HTTP_POST, .pattern = "/items/{key}/add"},
     {.method = HTTP_GET, .pattern = "/items/{key}/of/{owner}"},
     {.method = HTTP_DELETE, .pattern = "/"},
+    {.method = HTTP_POST, .pattern = "/sheet", .flags = ROUTE_BESIDE_PAGE},
 };
 static const struct router router = {.routes = routes, .count = ARRAY_SIZE(routes)};
 
@@ -148,6 +149,16 @@ static void another_method_tells_which_are_allowed(void **state)
     assert_int_equal(find(HTTP_GET, "/items/a/add")->allowed, 1u << HTTP_POST | 1u << HTTP_OPTIONS);
 }
 
+static void a_page_may_have_the_path_of_a_route(void **state)
+{
+    (void)state;
+    assert_ptr_equal(find(HTTP_POST, "/sheet")->route, &routes[6]);
+    assert_int_equal(find(HTTP_GET, "/sheet")->allowed, 0);
+    assert_int_equal(find(HTTP_HEAD, "/sheet")->allowed, 0);
+    assert_int_equal(find(HTTP_PUT, "/sheet")->allowed,
+                     1u << HTTP_GET | 1u << HTTP_HEAD | 1u << HTTP_POST | 1u << HTTP_OPTIONS);
+}
+
 static void parts_that_do_not_fit_are_no_match(void **state)
 {
     char path[400] = "/items/";
@@ -178,6 +189,7 @@ int main(void)
         cmocka_unit_test(a_table_without_routes_knows_none),
         cmocka_unit_test(what_only_resembles_a_route_is_none),
         cmocka_unit_test(another_method_tells_which_are_allowed),
+        cmocka_unit_test(a_page_may_have_the_path_of_a_route),
         cmocka_unit_test(parts_that_do_not_fit_are_no_match),
         cmocka_unit_test(allow_text_is_cut_where_it_does_not_fit),
     };
