@@ -66,7 +66,8 @@ static void set_words(struct program *p, const struct manifest *m, const char *h
     p->argv = p->hosting;
 }
 
-struct program *program_new(const struct manifest *m, const char *sdk, const char *host)
+struct program *program_new(const struct manifest *m, const char *dir, const char *sdk,
+                            const char *host)
 {
     struct program *p = calloc(1, sizeof(*p));
 
@@ -74,6 +75,7 @@ struct program *program_new(const struct manifest *m, const char *sdk, const cha
     if (p == NULL)
         return NULL;
     p->manifest = m;
+    p->dir = dir;
     p->name = m->name;
     set_words(p, m, host);
     p->runs_once = m->kind == MANIFEST_EXEC;

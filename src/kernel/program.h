@@ -14,6 +14,7 @@
 
 struct program {
     const struct manifest *manifest; /* the caller's */
+    const char *dir;                 /* absolute, of its manifest: where it runs; the caller's */
     const char *name;                /* for log lines: that of its file, without the ending */
     const char *path;                /* absolute, of what is executed */
     const char *const *argv;         /* NULL at the end; holds {parameter} when it runs once */
@@ -26,10 +27,11 @@ struct program {
     uint64_t start_ns; /* from its start until READY */
 };
 
-/* From a manifest that names one, which must outlive it. `sdk`: a folder for PYTHONPATH; NULL: none.
+/* From a manifest in `dir` that names one; both must outlive it. `sdk`: a folder for PYTHONPATH; NULL: none.
  * `host`: the program that a library is given to, "prong-host LIBRARY"; it outlives this too. NULL when
  * there is no memory. */
-struct program *program_new(const struct manifest *m, const char *sdk, const char *host);
+struct program *program_new(const struct manifest *m, const char *dir, const char *sdk,
+                            const char *host);
 struct program *program_free(struct program *p);
 
 #endif

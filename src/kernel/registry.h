@@ -7,7 +7,6 @@
 #ifndef KERNEL_REGISTRY_H
 #define KERNEL_REGISTRY_H
 
-#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -44,7 +43,6 @@ struct registry {
     uint32_t count;
     const struct program *programs[PROTO_PROGRAMS_MAX];
     uint32_t program_count;
-    char dir[PATH_MAX]; /* the kernels' directory, absolute: where programs run */
 };
 
 /* Adds `k`, whose declaration was checked, and runs its init with `host`. What `k` points to must

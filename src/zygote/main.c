@@ -191,28 +191,32 @@ static const char *find_host(void)
     return find_beside(places, ARRAY_SIZE(places), path);
 }
 
-/* What every program may read, wherever it lies. */
-static size_t list_readable(const char *ret[2])
+/* What every program may read, wherever it lies; some of it may not be there. */
+static size_t list_readable(const struct arguments *a, const char *ret[3])
 {
+    static char path[PATH_MAX];
+    const char *builtins = a->builtins == NULL ? NULL : realpath(a->builtins, path);
+    const char *candidates[] = {find_sdk(), find_host(), builtins};
     size_t count = 0;
 
-    ret[count] = find_sdk();
-    count += ret[count] != NULL;
-    ret[count] = find_host();
-    return count + (ret[count] != NULL);
+    for (size_t i = 0; i < ARRAY_SIZE(candidates); i++) {
+        if (candidates[i] != NULL)
+            ret[count++] = candidates[i];
+    }
+    return count;
 }
 
 /* Before any foreign code is loaded. */
 static void prepare_sandbox(struct arguments *a, int control_fd)
 {
-    const char *readable[2];
+    const char *readable[3];
     char kernels_dir[PATH_MAX];
     struct err err = {""};
     int rc;
 
     a->sandbox.kernels_dir = realpath(a->kernels_dir, kernels_dir);
     a->sandbox.read = readable;
-    a->sandbox.read_count = list_readable(readable);
+    a->sandbox.read_count = list_readable(a, readable);
     rc = sandbox_prepare(&a->sandbox, &err);
     a->sandbox.kernels_dir = NULL;
     a->sandbox.read = NULL;
@@ -244,7 +248,7 @@ static void load_programs(struct registry *r, struct refusals *refused, const st
 
 /* Those that come with prong, beside somebody's own. */
 static void load_builtins(struct registry *r, struct refusals *refused, const char *dir,
-                          const struct trial_config *config)
+                          const struct trial_config *config, const struct zygote_config *z)
 {
     static struct folder folder;
     struct trial_config builtins = *config;
@@ -254,6 +258,7 @@ static void load_builtins(struct registry *r, struct refusals *refused, const ch
     if (folder_read(dir, &folder, refusals_add, refused, &err) < 0)
         log_error("no built-in kernel is loaded: %s", err.text);
     trial_run(r, &builtins);
+    load_programs(r, refused, &folder, z);
 }
 
 /* The folder stays: kernels point to the limits in its manifests. */
@@ -273,7 +278,7 @@ static void load_kernels(struct registry *r, struct refusals *refused, const str
     struct err err;
 
     if (a->builtins != NULL)
-        load_builtins(r, refused, a->builtins, &config);
+        load_builtins(r, refused, a->builtins, &config, z);
     if (folder_read(a->kernels_dir, &folder, refusals_add, refused, &err) < 0)
         log_error("no kernel is loaded: %s", err.text);
     trial_run(r, &config);

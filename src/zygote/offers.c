@@ -44,7 +44,7 @@ uint64_t offers_patience_ns(const struct folder *folder)
 
     for (uint32_t i = 0; i < folder->count; i++) {
         const struct folder_entry *entry = &folder->entries[i];
-        if (!entry->is_shared_object)
+        if (!entry->is_shared_object && entry->manifest->kind != MANIFEST_EXEC)
             longest = MAX(longest, entry->manifest->limits.start_s * CLOCK_NS_PER_S + GRACE_NS);
     }
     return longest;
@@ -60,7 +60,7 @@ static int make_program(struct offers *o, struct offer *offer)
 
     if (m->kind == MANIFEST_LIBRARY && o->config->host == NULL)
         return -ENOTSUP;
-    program = program_new(m, o->config->sdk, o->config->host);
+    program = program_new(m, o->config->folder->dir, o->config->sdk, o->config->host);
     if (program == NULL)
         return -ENOMEM;
     place = registry_add_program(o->registry, program);
@@ -278,7 +278,6 @@ void offers_run(struct registry *r, const struct offers_config *config)
         return;
     }
     o.all = all;
-    (void)snprintf(r->dir, sizeof(r->dir), "%s", folder->dir);
     for (uint32_t i = 0; i < folder->count; i++) {
         if (folder->entries[i].is_shared_object)
             continue;

@@ -168,8 +168,8 @@ static void run_child(void *arg)
     env = make_environment(&values, program->env);
     if (words == NULL || env == NULL)
         give_up(program->name, "there is no memory");
-    if (chdir(s->config->registry->dir) < 0)
-        give_up(s->config->registry->dir, strerror(errno));
+    if (chdir(program->dir) < 0)
+        give_up(program->dir, strerror(errno));
     (void)execve(program->path, words, env);
     give_up(program->path, strerror(errno));
 }

@@ -16,7 +16,7 @@ struct start_config {
     uint64_t memory_bytes_max; /* of programs that do not say; 0: no limit */
 };
 
-/* Forks a child that becomes the program at `place`, in the kernels' directory, with its environment and
+/* Forks a child that becomes the program at `place`, in the directory of its manifest, with its environment and
  * nothing of ours. On success ret_fds are the caller's. The pid, or negative errno. A child that cannot become
  * it says why on its standard error, and ends with 126. */
 pid_t start_program(const struct start_config *c, uint32_t place, int ret_fds[LEND_FD_COUNT]);
