@@ -3,7 +3,8 @@
 # Two link sets from one tree: build/$(BUILD)/prong from src/{SERVER}, build/$(BUILD)/prong-zygote from
 # src/{ISOLATED}. base and ipc are compiled once for each, because the sanitizers differ. prong-client, src/cli, uses
 # some of the server's; it is a program of its own because of what libcurl takes to load. prong-host and prong-check, the
-# two sides of a program's socket, use some of the zygote's.
+# two sides of a program's socket, use some of the zygote's. prong-lab, src/experiment, is a kernel that runs once, so it
+# lies among the kernels.
 
 VERSION := 0.1.0
 Q = $(if $(V),,@echo '  $@';)
@@ -44,6 +45,7 @@ SERVER_OBJECTS   := $(call objects,server,$(SERVER)) $(patsubst %,$(B)/server/%.
 ISOLATED_OBJECTS := $(filter-out %/zygote/main.o,$(call objects,isolated,$(ISOLATED)))
 HOST_OBJECTS     := $(filter-out %/host/main.o,$(call objects,isolated,host))
 CHECK_OBJECTS    := $(filter-out %/check/main.o,$(call objects,isolated,check))
+LAB_OBJECTS      := $(filter-out %/experiment/main.o,$(call objects,isolated,experiment))
 CLIENT_OBJECTS   := $(filter-out %/cli/main.o,$(call objects,server,cli))
 WIRE_HEADERS := $(wildcard src/ipc/*.h) include/prong/kernel.h
 BUILD_ID := $(VERSION)-$(BUILD)-$(shell cat $(WIRE_HEADERS) | cksum | cut -d' ' -f1)
@@ -54,7 +56,8 @@ BUILD_ID := $(VERSION)-$(BUILD)-$(shell cat $(WIRE_HEADERS) | cksum | cut -d' ' 
 .SECONDARY:
 
 PROGRAMS := $(addprefix $(B)/,prong prong-zygote prong-host prong-check prong-client)
-all: $(PROGRAMS) $(KERNELS) $(B)/pkgconfig/prong.pc pages ## build the programs, the kernels and the pages
+LAB := $(addprefix $(B)/kernels/,prong-lab prong-lab.py lab.kernel)
+all: $(PROGRAMS) $(KERNELS) $(LAB) $(B)/pkgconfig/prong.pc pages ## build the programs, the kernels and the pages
 
 $(B)/prong: $(B)/server/main.o $(B)/libserver.a
 	$(Q)$(CC) $(SERVER_FLAGS) -pie $(LINK) $(LDFLAGS) -o $@ $^ $(SERVER_LIBS)
@@ -64,6 +67,15 @@ $(B)/prong-host: $(B)/isolated/host/main.o $(HOST_OBJECTS) $(B)/libisolated.a
 	$(Q)$(CC) $(ISOLATED_FLAGS) -pie $(LINK) $(LDFLAGS) -o $@ $^ $(ISOLATED_LIBS)
 $(B)/prong-check: $(B)/isolated/check/main.o $(CHECK_OBJECTS) $(B)/libisolated.a
 	$(Q)$(CC) $(ISOLATED_FLAGS) -pie $(LINK) $(LDFLAGS) -o $@ $^ $(ISOLATED_LIBS)
+# What it measures is optimised in every build, or it would be the compiler's ease that is compared.
+$(B)/isolated/experiment/%.o: ISOLATED_FLAGS += -O2
+$(B)/kernels/prong-lab: $(B)/isolated/experiment/main.o $(LAB_OBJECTS) $(B)/libisolated.a
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ISOLATED_FLAGS) -pie $(LINK) $(LDFLAGS) -o $@ $^ -pthread
+	@chmod go-w $(@D) $@
+$(B)/kernels/prong-lab.py $(B)/kernels/lab.kernel: $(B)/kernels/%: src/experiment/%
+	@mkdir -p $(@D)
+	$(Q)install -m 644 $< $@
 $(B)/prong-client: $(B)/server/cli/main.o $(CLIENT_OBJECTS) $(B)/libserver.a
 	$(Q)$(CC) $(SERVER_FLAGS) -pie $(LINK) $(LDFLAGS) -o $@ $^ $(CLIENT_LIBS)
 $(B)/libserver.a: $(SERVER_OBJECTS)
@@ -114,7 +126,7 @@ run: all ## build and serve on http://127.0.0.1:8080 (ARGS="--workers 4 …")
 # ---- tests ----------------------------------------------------------------------------------------
 UNIT := $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/*/*_test.c tests/unit/*/*/*_test.c))
 TEST_KERNELS := $(patsubst tests/unit/zygote/kernels/%.c,$(B)/test-kernels/%.so,$(wildcard tests/unit/zygote/kernels/*.c))
-ISOLATED_TESTS := $(filter $(addprefix $(B)/tests/,$(addsuffix /%,check host kernel program sandbox worker zygote)),$(UNIT))
+ISOLATED_TESTS := $(filter $(addprefix $(B)/tests/,$(addsuffix /%,check experiment host kernel program sandbox worker zygote)),$(UNIT))
 CLIENT_TESTS := $(filter $(B)/tests/cli/%,$(UNIT))
 SERVER_TESTS := $(filter-out $(ISOLATED_TESTS) $(CLIENT_TESTS),$(UNIT))
 
@@ -127,12 +139,13 @@ $(B)/tests/kernel/mock_host.o: tests/unit/kernel/mock_host.c | deps-check
 	$(Q)$(CC) $(CPPFLAGS) $(COMMON) $(ISOLATED_FLAGS) -c -o $@ $<
 $(B)/libmock.a: $(B)/tests/kernel/mock_host.o
 	$(Q)$(AR) rcs $@ $^
-$(ISOLATED_TESTS): $(B)/tests/%: tests/unit/%.c $(HOST_OBJECTS) $(CHECK_OBJECTS) $(B)/libisolated.a $(B)/libmock.a | deps-check
+$(ISOLATED_TESTS): $(B)/tests/%: tests/unit/%.c $(HOST_OBJECTS) $(CHECK_OBJECTS) $(LAB_OBJECTS) $(B)/libisolated.a $(B)/libmock.a | deps-check
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(COMMON) $(ISOLATED_FLAGS) -ffp-contract=off -o $@ $< $(if $(filter kernel/%,$*),\
 		$(wildcard src/kernel/builtin/$(patsubst %_test,%,$(@F)).c src/kernel/examples/$(patsubst %_test,%,$(@F)).c) \
 		$(B)/libmock.a) \
-		$(if $(filter host/%,$*),$(HOST_OBJECTS)) $(if $(filter check/%,$*),$(CHECK_OBJECTS)) $(B)/libisolated.a -lcmocka -lpng -lz $(ISOLATED_LIBS)
+		$(if $(filter host/%,$*),$(HOST_OBJECTS)) $(if $(filter check/%,$*),$(CHECK_OBJECTS)) \
+		$(if $(filter experiment/%,$*),$(LAB_OBJECTS)) $(B)/libisolated.a -lcmocka -lpng -lz $(ISOLATED_LIBS) -pthread
 $(SERVER_TESTS): $(B)/tests/%: tests/unit/%.c $(B)/libserver.a | deps-check
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(COMMON) $(SERVER_FLAGS) -o $@ $< $(B)/libserver.a -lcmocka $(SERVER_LIBS)
@@ -206,7 +219,8 @@ install: all ## into $(DESTDIR)$(PREFIX)
 		$(DESTDIR)$(PREFIX)/lib/pkgconfig
 	install -m 755 $(B)/prong $(B)/prong-check $(DESTDIR)$(PREFIX)/bin/
 	install -m 755 $(B)/prong-zygote $(B)/prong-host $(B)/prong-client $(DESTDIR)$(PREFIX)/libexec/prong/
-	install -m 644 $(KERNELS) $(DESTDIR)$(PREFIX)/lib/prong/kernels/
+	install -m 644 $(KERNELS) $(filter-out %/prong-lab,$(LAB)) $(DESTDIR)$(PREFIX)/lib/prong/kernels/
+	install -m 755 $(B)/kernels/prong-lab $(DESTDIR)$(PREFIX)/lib/prong/kernels/
 	install -m 644 include/prong/kernel.h $(DESTDIR)$(PREFIX)/include/prong/
 	install -m 644 src/sdk/python/prong/*.py src/sdk/python/prong/py.typed $(DESTDIR)$(PREFIX)/lib/prong/python/prong/
 	install -d $(addprefix $(DESTDIR)$(PREFIX)/share/prong/examples/,c node sh)
