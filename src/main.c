@@ -9,6 +9,7 @@
 #include <microhttpd.h>
 #include <poll.h>
 #include <signal.h>
+#include <sqlite3.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
@@ -234,6 +235,8 @@ static int start(struct prong *p, struct err *err)
     rc = sched_wait_ready(p->api.sched, clock_now_ns() + READY_S * CLOCK_NS_PER_S, err);
     if (rc == 0)
         rc = start_durable(p, err);
+    if (rc == 0)
+        rc = lab_start(&p->api.lab, p->api.sched, err);
     if (rc < 0)
         return rc;
     server_config = server_config_of(p);
@@ -362,8 +365,10 @@ static void stop(struct prong *p)
     }
     if (p->server != NULL) {
         end_answers(p);
+        p->api.lab = lab_stop(p->api.lab);
         p->server = server_stop(p->server);
     }
+    p->api.lab = lab_stop(p->api.lab);
     p->access_log = access_log_free(p->access_log);
     p->state = durable_state_stop(p->state);
     /* The store's thread may still be posting its last letter to durable. */
@@ -467,6 +472,9 @@ static int prepare(struct prong *p, struct err *err)
                    .raw_bytes_max = p->config.raw_max,
                    .sandbox = p->config.sandbox,
                    .sandbox_user = p->config.sandbox_user,
+                   .lab_timeout_ns = p->config.lab_timeout_ns,
+                   .http_version = MHD_get_version(),
+                   .store_version = sqlite3_libversion(),
                    .job_timeout_ns = p->config.job_timeout_ns,
                    .job_attempts = (unsigned)p->config.job_attempts},
         .kv = kv_new((struct kv_limits) {.keys_max = p->config.state_keys,

@@ -11,6 +11,7 @@
 #include "durable/durable.h"
 #include "http/response.h"
 #include "http/server.h"
+#include "lab/lab.h"
 #include "sched/sched.h"
 #include "state/kv.h"
 
@@ -20,7 +21,9 @@ struct api_config {
     size_t raw_bytes_max;    /* of a raw body */
     uint64_t job_timeout_ns; /* of one attempt of a durable job, which may only shorten it */
     unsigned job_attempts;   /* of an idempotent kernel, unless the job says otherwise */
-    const char *sandbox, *sandbox_user; /* the options, to be shown */
+    const char *sandbox, *sandbox_user;       /* the options, to be shown */
+    uint64_t lab_timeout_ns;                  /* of a whole lab */
+    const char *http_version, *store_version; /* of the libraries */
 };
 
 struct api {
@@ -30,6 +33,7 @@ struct api {
     struct kv *kv;
     struct store *store;
     struct durable *durable;
+    struct lab *lab;
     uint64_t started_ns; /* monotonic */
 };
 
@@ -59,6 +63,7 @@ void api_state_get(struct request *r);
 void api_state_put(struct request *r);
 void api_state_add(struct request *r);
 void api_state_delete(struct request *r);
+void api_lab(struct request *r);
 void api_livez(struct request *r);
 void api_readyz(struct request *r);
 void api_status(struct request *r);

@@ -28,6 +28,8 @@ static const struct route routes[] = {
     {HTTP_POST, "/state/{key}/add", NULL, api_state_add, JSON_SMALL, 0},
     {HTTP_DELETE, "/state/{key}", NULL, api_state_delete, 0, 0},
 
+    {HTTP_POST, "/lab", NULL, api_lab, JSON_SMALL, ROUTE_BESIDE_PAGE},
+
     {HTTP_GET, "/livez", NULL, api_livez, 0, PROBE},
     {HTTP_GET, "/readyz", NULL, api_readyz, 0, PROBE},
     {HTTP_GET, "/status", NULL, api_status, 0, ROUTE_WHEN_DRAINING},

@@ -39,7 +39,7 @@ static void print_lane(const struct crew *c, unsigned index)
     printf("%s{\"lane\":%u,\"kind\":\"%s\",\"pid\":%d,\"tid\":%d,\"spans\":[", index > 0 ? "," : "",
            index, c->kind == CREW_PROCESSES ? "process" : "thread", lane->pid, lane->tid);
     for (uint32_t i = 0; i < lane->span_count; i++)
-        printf("%s[%.6f,%.6f]", i > 0 ? "," : "", seconds(lane->spans[i].start_ns - c->start_ns),
+        printf("%s[%.9f,%.9f]", i > 0 ? "," : "", seconds(lane->spans[i].start_ns - c->start_ns),
                seconds(lane->spans[i].end_ns - c->start_ns));
     printf("]}");
 }
