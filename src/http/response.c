@@ -13,16 +13,18 @@
 
 enum { HEADER_BYTES_MAX = 1024 };
 
-struct problem {
-    unsigned status;
-    const char *fragment, *title;
-};
-
 static const struct problem problems[PROBLEM_COUNT] = {
-#define PROBLEM(name, status, fragment, title) [PROBLEM_##name] = {status, fragment, title},
+#define PROBLEM(name, status, fragment, title, advice)                                             \
+    [PROBLEM_##name] = {status, fragment, title, advice},
 #include "http/problems.def"
 #undef PROBLEM
 };
+
+const struct problem *problem_about(enum problem_name name)
+{
+    CHECK(name < PROBLEM_COUNT);
+    return &problems[name];
+}
 
 /* libmicrohttpd before 1.0 asks for writable bytes, and only reads them. */
 static void *readable(const void *data)
@@ -173,7 +175,7 @@ static bool wants_plain_text(struct request *r)
 
 json_t *problem_object(enum problem_name name, json_t *extra, const char *detail)
 {
-    const struct problem *p = &problems[name];
+    const struct problem *p = problem_about(name);
     char type[64];
     json_t *json;
 
@@ -201,7 +203,7 @@ static json_t *problem_json(const struct request *r, enum problem_name name, jso
 void respond_problem(struct request *r, enum problem_name name, json_t *extra, const char *detail,
                      ...)
 {
-    const struct problem *p = &problems[name];
+    const struct problem *p = problem_about(name);
     char text[HEADER_BYTES_MAX];
     va_list args;
     char *body;

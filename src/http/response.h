@@ -12,11 +12,18 @@
 
 /* Every error of ours has a name, which is the fragment of its type: "/docs#queue-full". */
 enum problem_name {
-#define PROBLEM(name, status, text, title) PROBLEM_##name,
+#define PROBLEM(name, status, fragment, title, advice) PROBLEM_##name,
 #include "http/problems.def"
 #undef PROBLEM
     PROBLEM_COUNT
 };
+
+/* What every occurrence of it has in common; `advice` says what to do. All static. */
+struct problem {
+    unsigned status;
+    const char *fragment, *title, *advice;
+};
+const struct problem *problem_about(enum problem_name name);
 
 /* `json` is stolen. */
 void respond_json(struct request *r, unsigned status, json_t *json);
