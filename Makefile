@@ -13,7 +13,7 @@ PREFIX ?= /usr/local
 B := build/$(BUILD)
 PYTHON ?= /usr/bin/python3
 
-SERVER   := base ipc thread jobs jobs/store state cache pool http sched durable lab api
+SERVER   := base ipc thread jobs jobs/store state cache pool http sched durable lab api/docs api
 ISOLATED := base ipc kernel sandbox program worker zygote
 KERNELS  := $(patsubst src/kernel/builtin/%.c,$(B)/kernels/%.so,$(wildcard src/kernel/builtin/*.c))
 
@@ -87,6 +87,7 @@ $(B)/libisolated.a: $(ISOLATED_OBJECTS)
 
 $(B)/server/pool/receive.o $(B)/isolated/zygote/announce.o: $(WIRE_HEADERS)
 $(B)/server/pool/receive.o $(B)/isolated/zygote/announce.o: CPPFLAGS += -DPRONG_BUILD_ID='"$(BUILD_ID)"'
+$(B)/server/api/docs/written.o: $(wildcard src/api/docs/*.json)
 $(B)/server/%.o: src/%.c | deps
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(COMMON) $(SERVER_FLAGS) $(CFLAGS) -c -o $@ $<

@@ -376,6 +376,7 @@ static void stop(struct prong *p)
     p->api.durable = durable_free(p->api.durable);
     p->api.sched = sched_free(p->api.sched);
     p->api.cache = cache_free(p->api.cache);
+    p->api.openapi = openapi_free(p->api.openapi);
     p->api.kv = kv_free(p->api.kv);
 }
 
@@ -475,13 +476,15 @@ static int prepare(struct prong *p, struct err *err)
                    .lab_timeout_ns = p->config.lab_timeout_ns,
                    .http_version = MHD_get_version(),
                    .store_version = sqlite3_libversion(),
+                   .wants_token = p->config.token_file != NULL,
                    .job_timeout_ns = p->config.job_timeout_ns,
                    .job_attempts = (unsigned)p->config.job_attempts},
         .kv = kv_new((struct kv_limits) {.keys_max = p->config.state_keys,
                                          .bytes_max = p->config.state_max}),
         .started_ns = clock_now_ns(),
+        .openapi = openapi_new(),
     };
-    CHECK(p->api.kv != NULL);
+    CHECK(p->api.kv != NULL && p->api.openapi != NULL);
     if (p->config.cache_max > 0)
         p->api.cache = cache_new(&(struct cache_config) {.bytes_max = p->config.cache_max,
                                                          .ttl_ns = p->config.cache_ttl_ns});

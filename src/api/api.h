@@ -24,6 +24,7 @@ struct api_config {
     const char *sandbox, *sandbox_user;       /* the options, to be shown */
     uint64_t lab_timeout_ns;                  /* of a whole lab */
     const char *http_version, *store_version; /* of the libraries */
+    bool wants_token;                         /* of whoever asks */
 };
 
 struct api {
@@ -35,6 +36,7 @@ struct api {
     struct durable *durable;
     struct lab *lab;
     uint64_t started_ns; /* monotonic */
+    struct openapi *openapi;
 };
 
 /* The route table. */
@@ -68,7 +70,13 @@ void api_livez(struct request *r);
 void api_readyz(struct request *r);
 void api_status(struct request *r);
 void api_metrics(struct request *r);
+void api_openapi(struct request *r);
 void api_worker_delete(struct request *r);
+
+/* What keeps /openapi.json ready, between the starts of the server and its end. openapi_free(NULL) is fine, and returns
+ * NULL. */
+struct openapi *openapi_new(void);
+struct openapi *openapi_free(struct openapi *openapi);
 
 /* The body as JSON; NULL after having answered 400 or 415. An absent body is `absent` (may be NULL: 400). */
 json_t *api_json_body(struct request *r, const char *absent);

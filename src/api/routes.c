@@ -7,6 +7,7 @@ enum { JSON_SMALL = 64 << 10, VALUE_MAX = KV_VALUE_BYTES_MAX };
 
 enum { PROBE = ROUTE_WHEN_DRAINING | ROUTE_OPEN };
 
+/* Each has a row in docs/operations.def, too: docs/docs.h. */
 static const struct route routes[] = {
     {HTTP_GET, "/compute", NULL, api_catalog, 0, 0},
     {HTTP_GET, "/compute/{kernel}", api_compute_begin, api_compute, 0, 0},
@@ -34,6 +35,7 @@ static const struct route routes[] = {
     {HTTP_GET, "/readyz", NULL, api_readyz, 0, PROBE},
     {HTTP_GET, "/status", NULL, api_status, 0, ROUTE_WHEN_DRAINING},
     {HTTP_GET, "/metrics", NULL, api_metrics, 0, ROUTE_WHEN_DRAINING},
+    {HTTP_GET, "/openapi.json", NULL, api_openapi, 0, 0},
     {HTTP_DELETE, "/workers/{pid}", NULL, api_worker_delete, 0, 0},
 };
 

@@ -1,5 +1,6 @@
 /*
- * F3, http's own, pure. Validators of files (RFC 9110, 8.8) and the requests that depend on them (13).
+ * F3, pure. Validators of files, and of what else is read like one (RFC 9110, 8.8), and the requests that depend on them
+ * (13).
  */
 #ifndef HTTP_STATIC_CONDITIONAL_H
 #define HTTP_STATIC_CONDITIONAL_H

@@ -87,6 +87,12 @@ unsigned catalog_list(struct catalog *c, const struct kernel *ret[PROTO_KERNELS_
     return c->count;
 }
 
+uint64_t catalog_edition(struct catalog *c)
+{
+    LOCKED(&c->lock);
+    return c->last_edition;
+}
+
 void catalog_tell_refusals(struct catalog *c,
                            void (*tell)(void *arg, const char *file, const char *reason), void *arg)
 {

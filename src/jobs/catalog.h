@@ -90,6 +90,9 @@ const struct kernel *catalog_find(struct catalog *c, const char *name);
 /* All that are served, each held; how many. */
 unsigned catalog_list(struct catalog *c, const struct kernel *ret[PROTO_KERNELS_MAX]);
 
+/* Another number whenever a draft is put in force: what was made of the list is made anew then. Read before the list. */
+uint64_t catalog_edition(struct catalog *c);
+
 /* Tells each file that was left out, in the order in which they came, under the catalog's lock. */
 void catalog_tell_refusals(struct catalog *c,
                            void (*tell)(void *arg, const char *file, const char *reason),

@@ -64,6 +64,21 @@ static enum catalog_fate fate_of(const char *name)
     return CATALOG_SAME;
 }
 
+static void test_its_edition_changes_with_what_is_put_in_force(void **state)
+{
+    uint64_t before = catalog_edition(&catalog);
+
+    (void)state;
+    offer("sum", "1", 0);
+    assert_int_equal(catalog_edition(&catalog), before); /* a draft is nothing yet */
+    install(&first);
+    assert_int_not_equal(catalog_edition(&catalog), before);
+    before = catalog_edition(&catalog);
+    offer("sum", "1", 0); /* the same again, and yet its code may be other code */
+    install(&second);
+    assert_int_not_equal(catalog_edition(&catalog), before);
+}
+
 static void test_what_is_the_same_stays_the_same_object(void **state)
 {
     const struct kernel *k;
@@ -257,6 +272,7 @@ static void test_the_editions_are_bounded(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(test_its_edition_changes_with_what_is_put_in_force),
         TEST(test_what_is_the_same_stays_the_same_object),
         TEST(test_a_change_is_another_edition),
         TEST(test_a_place_is_given_again_to_another_serial),
