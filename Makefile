@@ -36,7 +36,7 @@ endif
 SERVER_FLAGS   := $(MODE_$(BUILD)) $(if $(filter tsan,$(BUILD)),-fsanitize=thread)
 ISOLATED_FLAGS := $(MODE_$(BUILD))
 KERNEL_FLAGS   := $(filter-out -O1 -O2,$(MODE_$(BUILD))) -O3 -ffp-contract=off -fno-math-errno -fvisibility=hidden
-SERVER_LIBS    := -lmicrohttpd -lgnutls -ljansson -lsqlite3 -lm -pthread
+SERVER_LIBS    := -lmicrohttpd -lgnutls -ljansson -lsqlite3 -lz -lm -pthread
 CLIENT_LIBS    := -lcurl-gnutls -ljansson -lm -pthread
 ISOLATED_LIBS  := -lseccomp -linih -ljansson -ldl -lm
 

@@ -27,7 +27,7 @@ build)
     need libcurl4-gnutls-dev "asking a server from the command line" header curl/curl.h
     need libinih-dev "the manifests of kernels" header ini.h
     need libpng-dev "pictures of the mandelbrot kernel" header png.h
-    need zlib1g-dev "what libpng compresses with" header zlib.h
+    need zlib1g-dev "what answers and pictures are compressed with" header zlib.h
     need libseccomp-dev "the filter of system calls around workers" header seccomp.h
     need uthash-dev "hash tables" header uthash.h
     need brotli "pages that are sent in fewer bytes" program brotli

@@ -1,5 +1,5 @@
 /*
- * F3, http's own, pure. Accept-Encoding: which of the forms that a file is there in.
+ * F3, pure. Accept-Encoding: which of the forms that a file, or what else is read like one, is there in.
  */
 #ifndef HTTP_STATIC_ENCODING_H
 #define HTTP_STATIC_ENCODING_H

@@ -3,6 +3,7 @@
 That it is OpenAPI 3.1 at all is tested by tests/browser/openapi.test.mjs.
 """
 import collections
+import gzip
 import json
 import re
 import shutil
@@ -397,6 +398,18 @@ def test_it_is_kept_by_its_tag(d):
     assert_problem(d.s.get("/openapi.json", if_match='"x"'), 412, "precondition-failed")
     head = d.s.ask("HEAD", "/openapi.json")
     assert (head.status, head.body, head.headers["ETag"]) == (200, b"", tag)
+
+
+def test_it_is_compressed_for_who_likes_that(d):
+    plain, small = d.s.get("/openapi.json"), d.s.get("/openapi.json", accept_encoding="gzip, deflate, br")
+    assert "Content-Encoding" not in plain.headers and small.headers["Content-Encoding"] == "gzip"
+    assert gzip.decompress(small.body) == plain.body and len(small.body) < len(plain.body) / 5
+    assert plain.headers["Vary"] == small.headers["Vary"] == "Accept-Encoding"
+    assert plain.headers["ETag"] != small.headers["ETag"]
+    tag = small.headers["ETag"]
+    assert d.s.get("/openapi.json", accept_encoding="gzip", if_none_match=tag).status == 304
+    assert d.s.get("/openapi.json", if_none_match=tag).status == 200
+    assert "Content-Encoding" not in d.s.get("/openapi.json", accept_encoding="gzip;q=0").headers
 
 
 def put_kernel(folder, name):
