@@ -27,6 +27,8 @@ function token() {
   }
 }
 
+export const hasToken = () => Boolean(token());
+
 async function problemOf(response) {
   const text = await response.text();
   try {
@@ -108,6 +110,14 @@ export async function* eventsOf(response) {
     else if (field === "id") id = value;
     else if (field === "data") data.push(value);
   }
+}
+
+// What an event brings as base64.
+export function bytesOf(base64) {
+  const text = atob(base64);
+  const bytes = new Uint8Array(text.length);
+  for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
+  return bytes;
 }
 
 // Asks with `Accept: text/event-stream`; yields as eventsOf does. Ends when the server ends it, throws when that refuses,

@@ -1,193 +1,254 @@
-// The page's form: the kernels and their parameters come from GET /compute, nothing about them is known here.
+// The page that runs any kernel: kernels and parameters come from GET /compute, nothing about them is known here.
+// Its address is the call: ?kernel=primes&limit=1000, and after # how it is run, and short raw text.
 
-import { startPage } from "../shell.js";
+import { getJson } from "../api.js";
+import { $, h, setText } from "../dom.js";
+import { cancelJob, followJob, runByEvents, runPlainly, submitJob } from "../run/ask.js";
+import { callsCard } from "../run/calls-card.js";
+import { FieldTrouble, formOf } from "../run/form.js";
+import { runHistory } from "../run/history.js";
+import { rawInput } from "../run/input.js";
+import { meanwhile, showCancelled, showProblem, showResult, showState } from "../run/output.js";
+import { confirmBy, notice, startPage, trying } from "../shell.js";
 
-const $ = (id) => document.getElementById(id);
-const TEXT_SHOWN_MAX = 200_000; // characters; a browser stalls on a <pre> of megabytes
+const LINK_TEXT_MAX = 2000; // characters of raw text that go into the address
+const WHAT_MAX = 60; // characters of a call in the history
+const FIRST = "primes";
+const OPTIONS = ["how", "priority", "timeout", "chunks"];
 
 let kernels = [];
+let form = null;
 let running = null; // the AbortController of the run in progress
-let imageUrl = null;
-
-function element(tag, attributes = {}, ...children) {
-  const made = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (value !== undefined) made.setAttribute(name, value);
-  }
-  made.append(...children);
-  return made;
-}
+let followed = null; // the durable job that is shown
+let calls = null;
+let runs = null;
+const input = rawInput(() => changed());
 
 const current = () => kernels.find((kernel) => kernel.name === $("kernel").value);
 
-// ---- the form -----------------------------------------------------------------------------------
+// ---- the call, and the address ----
 
-function bounds(schema) {
-  const { minimum, maximum } = schema;
-  if (minimum === undefined || maximum === undefined) return "";
-  const short = (n) => (Math.abs(n) >= 1e6 ? n.toExponential(0).replace("e+", "e") : String(n));
-  return `${short(minimum)} to ${short(maximum)}`;
-}
-
-function control(name, schema) {
-  const value = schema.default;
-  if (schema.enum) {
-    const options = schema.enum.map((word) => new Option(word, word, word === value, word === value));
-    return element("select", { name }, ...options);
-  }
-  if (schema.type === "array") {
-    return element("textarea", { name, rows: 2, spellcheck: "false", placeholder: "1, 2.5, 3", class: "array" });
-  }
-  if (schema.type === "string") return element("input", { name, value, spellcheck: "false" });
-  if (schema.type === undefined) {
-    const text = value === undefined ? undefined : JSON.stringify(value);
-    return element("input", { name, value: text, spellcheck: "false", placeholder: "JSON" });
-  }
-  const step = schema.type === "integer" ? 1 : "any";
-  return element("input", { name, type: "number", step, min: schema.minimum, max: schema.maximum, value });
-}
-
-function field(name, schema) {
-  const hint = [schema.description, bounds(schema)].filter(Boolean).join(" · ");
-  return element("label", { class: "field" },
-    element("span", {}, name), control(name, schema), element("small", {}, hint));
-}
-
-function showKernel() {
+function callOf() {
   const kernel = current();
-  $("summary").textContent = kernel.summary;
-  $("params").replaceChildren(
-    ...Object.entries(kernel.params.properties ?? {}).map(([name, schema]) => field(name, schema)));
-  $("raw-field").hidden = !kernel.takes_raw;
-  $("raw").value = "";
-  history.replaceState(null, "", `?kernel=${encodeURIComponent(kernel.name)}`);
-  showCurl();
+  const raw = input.body();
+  return {
+    kernel: kernel.name, isPure: kernel.pure, raw, values: form.values(),
+    options: {
+      priority: $("priority").value, timeout: $("timeout").value.trim(), chunks: $("chunks").value.trim(), isFresh: $("how").value === "fresh",
+    },
+  };
 }
 
-// The filled-in parameters as [name, JSON text]: numbers stay the text that was typed, since a number of
-// JavaScript would lose digits of a large integer.
-function filled() {
-  const pairs = [];
-  for (const [name, schema] of Object.entries(current().params.properties ?? {})) {
-    const text = $("params").querySelector(`[name="${CSS.escape(name)}"]`).value;
-    if (schema.type === "string") pairs.push([name, JSON.stringify(text)]);
-    else if (schema.type === "array" && text.trim()) {
-      const numbers = text.trim().replace(/^\[|\]$/g, "").split(/[\s,]+/).filter(Boolean);
-      pairs.push([name, `[${numbers.join(",")}]`]);
-    } else if (schema.type !== "array" && text !== "") pairs.push([name, text]);
-  }
-  return pairs;
+function addressOf() {
+  const query = new URLSearchParams([["kernel", current().name], ...form.given()]);
+  const hash = new URLSearchParams(OPTIONS.filter((name) => $(name).value !== "" && $(name).value !== "events").map((name) => [name, $(name).value]));
+  if (input.text() !== "" && input.text().length <= LINK_TEXT_MAX) hash.set("raw", input.text());
+  if (followed !== null) hash.set("job", followed.id);
+  return `/run?${query}${hash.size > 0 ? `#${hash}` : ""}`;
 }
 
-function request() {
-  const path = `/compute/${encodeURIComponent(current().name)}`;
-  const raw = $("raw").value;
-  if (current().takes_raw && raw !== "") {
-    return { path, type: "text/plain", body: raw };
-  }
-  const members = filled().map(([name, json]) => `${JSON.stringify(name)}:${json}`);
-  return { path, type: "application/json", body: `{${members.join(",")}}` };
-}
-
-const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
-
-function showCurl() {
-  const { path, type, body } = request();
-  const shown = body.length > 400 ? "@input" : body;
-  const content = type === "application/json" ? `--json ${quoted(shown)}`
-    : `-H 'Content-Type: text/plain' --data-binary ${quoted(shown)}`;
-  $("curl").textContent = `curl ${content} ${location.origin}${path}`;
-  $("curl").hidden = false;
-}
-
-// ---- the result ---------------------------------------------------------------------------------
-
-function showFacts(response, ms) {
-  const facts = [["Status", `${response.status} ${response.statusText}`], ["Round trip", `${ms.toFixed(1)} ms`]];
-  for (const name of ["Content-Type", "Prong-Job", "Prong-Receipt", "Server-Timing", "Retry-After"]) {
-    if (response.headers.has(name)) facts.push([name, response.headers.get(name)]);
-  }
-  $("facts").replaceChildren(
-    ...facts.flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, value)]));
-}
-
-function pretty(text) {
-  // Only what survives the way through JavaScript's numbers is laid out anew.
+function changed() {
+  if (form === null) return;
+  form.hideInput(input.kind() !== "json");
+  history.replaceState(null, "", addressOf());
   try {
-    const value = JSON.parse(text);
-    return JSON.stringify(value) === text ? JSON.stringify(value, null, 2) : text;
+    calls.show(callOf());
   } catch {
-    return text;
+    calls.show(null); // a field holds what is not JSON; it is told when it is run
   }
 }
 
-async function bodyOf(response) {
-  const type = response.headers.get("Content-Type") ?? "";
-  if (type.startsWith("image/png")) {
-    imageUrl = URL.createObjectURL(await response.blob());
-    return element("img", { src: imageUrl, alt: "The picture that the kernel drew" });
-  }
-  if (!/json|^text\//.test(type)) {
-    const bytes = (await response.arrayBuffer()).byteLength;
-    return element("p", { class: "note" }, `${bytes.toLocaleString()} bytes of ${type}`);
-  }
-  const text = pretty(await response.text());
-  const cut = text.length > TEXT_SHOWN_MAX ? `${text.slice(0, TEXT_SHOWN_MAX)}\n…` : text;
-  return element("pre", { tabindex: 0, class: response.ok ? undefined : "bad" }, cut);
+// ---- the form ----
+
+const example = (kernel) => [...new URLSearchParams(new URL(kernel.example, location.origin).search)];
+
+function traitsOf(kernel) {
+  const traits = [
+    kernel.pure && "pure", kernel.idempotent && "idempotent", kernel.splittable && "split over workers", kernel.takes_raw && "takes raw input",
+  ].filter(Boolean);
+  return [...traits, kernel.media_type].map((trait) => h("span", { class: "pill" }, trait));
 }
 
-async function run() {
-  const { path, type, body } = request();
-  const start = performance.now();
+function showKernel(given = []) {
+  const kernel = current();
+  form = null; // until the new one is whole
+  const made = formOf(kernel.params);
+  const withoutDefault = example(kernel).filter(([name]) => kernel.params.properties?.[name]?.default === undefined);
+  made.fill([...withoutDefault, ...given]);
+  setText($("summary"), kernel.summary);
+  $("traits").replaceChildren(...traitsOf(kernel));
+  $("params").replaceChildren(made.element);
+  $("example").hidden = example(kernel).length === 0;
+  input.offer(kernel.takes_raw, Object.keys(kernel.params.properties ?? {}).length === 0);
+  form = made;
+  changed();
+}
+
+function markOption(name, text) {
+  const trouble = $(`${name}-trouble`);
+  setText(trouble, text);
+  trouble.hidden = text === "";
+  $(name).setAttribute("aria-invalid", String(text !== ""));
+  if (text === "") return;
+  $("options").open = true;
+  $(name).focus();
+}
+
+// Shows an error where it belongs: at its field, if it is about one.
+function showError(error) {
+  const parameter = error.parameter ?? error.problem?.parameter;
+  showProblem(error);
+  if (parameter !== undefined && form.mark(parameter, error.message)) return;
+  const option = { "Prong-Timeout": "timeout", "Prong-Chunks": "chunks", timeout: "timeout", chunks: "chunks" }[parameter ?? error.problem?.header];
+  if (option !== undefined) markOption(option, error.message);
+}
+
+// ---- running ----
+
+function note(call, how, receipt, isGood) {
+  const given = form.given().map(([name, text]) => `${name}=${text}`).join(" ");
+  const what = `${call.kernel}${call.raw === null ? "" : " (raw input)"} ${given}`.trim().slice(0, WHAT_MAX);
+  runs.add({ at: Date.now() / 1000, what, href: addressOf(), how, isGood, receipt: receipt ?? null });
+}
+
+function begin() {
   running = new AbortController();
-  const response = await fetch(path,
-    { method: "POST", headers: { "Content-Type": type }, body, signal: running.signal });
-  const old = imageUrl;
-  const shown = await bodyOf(response);
-  showFacts(response, performance.now() - start);
-  $("body").replaceChildren(shown);
-  if (old) URL.revokeObjectURL(old);
-  $("result").hidden = false;
-  $("state").textContent = response.ok ? "Done." : "Failed.";
+  form.clear();
+  for (const name of ["timeout", "chunks"]) markOption(name, "");
+  $("go").disabled = $("as-job").disabled = true;
+  $("cancel").hidden = false;
+  $("body").replaceChildren();
+  $("receipt").hidden = true;
+  $("result").setAttribute("aria-busy", "true");
+  showState("busy", "running");
+  $("result").scrollIntoView({ block: "nearest", behavior: "instant" });
 }
 
-async function submit(event) {
-  event.preventDefault();
-  if (running) return;
-  $("go").disabled = true;
-  $("cancel").hidden = false;
-  $("state").textContent = "Running…";
+function end() {
+  running = null;
+  $("go").disabled = $("as-job").disabled = false;
+  $("cancel").hidden = $("meanwhile").hidden = true;
+  $("result").setAttribute("aria-busy", "false");
+}
+
+// Runs `work(call, signal, tell)` and shows what comes of it.
+async function conduct(how, work) {
+  if (running !== null) return;
+  begin();
+  const { signal } = running;
+  let call = null;
   try {
-    await run();
+    call = callOf();
+    if (input.missing() !== "") throw new Error(input.missing());
+    const ended = await work(call, signal, meanwhile());
+    await showResult(ended, call.kernel);
+    note(call, ended.cache ? `${how}, ${ended.cache}` : how, ended.receipt, true);
   } catch (error) {
-    $("state").textContent = error.name === "AbortError" ? "Cancelled." : "The server does not answer.";
+    if (signal.aborted) showCancelled();
+    else showError(error);
+    if (call !== null) note(call, signal.aborted ? "cancelled" : String(error.problem?.title ?? "failed"), error.problem?.receipt, false);
+    if (!signal.aborted && !error.problem && !(error instanceof FieldTrouble)) console.warn(error);
   } finally {
-    running = null;
-    $("go").disabled = false;
-    $("cancel").hidden = true;
+    end();
   }
 }
 
-// ---- the start ----------------------------------------------------------------------------------
+function run() {
+  forgetJob();
+  if ($("how").value === "events") return conduct("events", runByEvents);
+  return conduct("plain", runPlainly);
+}
+
+// ---- as a durable job ----
+
+function forgetJob() {
+  followed = null;
+  $("job").hidden = true;
+  changed();
+}
+
+function showJob(job) {
+  followed = job;
+  $("job").replaceChildren("Durable job ", h("a", { href: job.links.self, class: "mono" }, job.id), ". It goes on when this page is left, and its ",
+    h("a", { href: job.links.result }, "result"), " is kept.");
+  $("job").hidden = false;
+  showState("busy", job.state);
+  changed();
+}
+
+const runAsJob = () => conduct("job", async (call, signal, tell) => {
+  const job = await submitJob(call);
+  showJob(job);
+  return followJob(job, signal, tell);
+});
+
+const resumeJob = (id) => conduct("job", async (call, signal, tell) => {
+  const job = await getJson(`/jobs/${encodeURIComponent(id)}`, { signal });
+  showJob(job);
+  return followJob(job, signal, tell);
+});
+
+async function cancel() {
+  if (followed === null) return running?.abort();
+  const question = { title: "Cancel this job?", text: "It is stopped, and what it has computed is lost.", action: "Cancel the job" };
+  if (!(await confirmBy(question)) || running === null) return undefined;
+  const answer = await cancelJob(followed); // its events tell the rest
+  if (!answer.ok) notice((await answer.json()).detail, "bad");
+  return undefined;
+}
+
+// ---- the start ----
+
+function showRefused(refused) {
+  if (refused.length === 0) return;
+  $("refused").append(h("summary", {}, `${refused.length} not served`),
+    h("dl", { class: "facts" }, refused.map(({ file, reason }) => [h("dt", { class: "mono" }, file), h("dd", {}, reason)])));
+  $("refused").hidden = false;
+}
+
+// The first "kernel" of the address is the kernel; a second one is its parameter of that name.
+function fromAddress() {
+  const pairs = [...new URLSearchParams(location.search)];
+  const at = pairs.findIndex(([name]) => name === "kernel");
+  return {
+    kernel: at < 0 ? null : pairs[at][1], given: at < 0 ? [] : pairs.toSpliced(at, 1),
+    hash: new URLSearchParams(location.hash.slice(1)),
+  };
+}
+
+function showAddress() {
+  const { kernel, given, hash } = fromAddress();
+  const known = kernels.some(({ name }) => name === kernel);
+  if (kernel !== null && !known) notice(`This server has no kernel ${kernel}.`, "bad");
+  $("kernel").value = known ? kernel : kernels.find(({ name }) => name === FIRST)?.name ?? kernels[0].name;
+  for (const name of OPTIONS) $(name).value = hash.get(name) ?? (name === "how" ? "events" : "");
+  $("options").open = OPTIONS.some((name) => hash.has(name));
+  showKernel(known ? given : []);
+  if (hash.has("raw")) input.setText(hash.get("raw"));
+  if (hash.has("job")) resumeJob(hash.get("job"));
+}
 
 async function start() {
-  const response = await fetch("/compute");
-  if (!response.ok) throw new Error(`GET /compute answers ${response.status}`);
-  kernels = (await response.json()).kernels;
-  if (kernels.length === 0) throw new Error("This server has no kernels");
-  const wanted = new URLSearchParams(location.search).get("kernel") ?? "primes";
-  $("kernel").append(
-    ...kernels.map(({ name }) => new Option(name, name, name === wanted, name === wanted)));
-  $("kernel").addEventListener("change", showKernel);
-  $("run").addEventListener("submit", submit);
-  $("run").addEventListener("input", showCurl);
-  $("cancel").addEventListener("click", () => running?.abort());
-  showKernel();
+  const catalogue = await getJson("/compute");
+  kernels = catalogue.kernels;
+  showRefused(catalogue.refused ?? []);
+  if (kernels.length === 0) throw new Error("This server has no kernels.");
+  calls = callsCard();
+  runs = runHistory($("history"));
+  $("input").append(input.element);
+  $("kernel").append(...kernels.map(({ name }) => new Option(name, name)));
+  $("kernel").addEventListener("change", () => { followed = null; showKernel(); });
+  $("run").addEventListener("submit", (event) => { event.preventDefault(); run(); });
+  $("run").addEventListener("input", (event) => { if (event.target.id !== "kernel") changed(); });
+  $("as-job").addEventListener("click", runAsJob);
+  $("example").addEventListener("click", () => { form.fill(example(current())); changed(); });
+  $("cancel").addEventListener("click", () => trying(cancel));
   $("run").hidden = false;
+  showAddress();
 }
 
 startPage();
 start().catch((error) => {
-  $("trouble").textContent = `The kernels cannot be listed: ${error.message}.`;
+  setText($("trouble"), `The kernels cannot be listed: ${error.message}`);
   $("trouble").hidden = false;
 });
