@@ -55,9 +55,11 @@ static bool is_json_text(enum prong_type type)
     return type == PRONG_VALUES || type == PRONG_JSON;
 }
 
-static json_t *query_parameter(const struct subject *s, uint32_t i, bool is_required)
+/* With a body the example is there, and none here: what is given in both is refused. */
+static json_t *query_parameter(const struct subject *s, uint32_t i, bool has_body)
 {
     const struct description_param *p = &s->about->params[i];
+    bool is_required = !has_body && (p->required || p->type == PRONG_VALUES);
     json_t *json = json_pack("{s:s, s:s, s:b, s:s}", "name", p->name, "in", "query", "required",
                              is_required, "description", p->help);
     json_t *form = json;
@@ -68,7 +70,7 @@ static json_t *query_parameter(const struct subject *s, uint32_t i, bool is_requ
     }
     docs_set(form, "schema",
              json_incref(json_object_get(json_object_get(s->schema, "properties"), p->name)));
-    if (s->example.values[i] != NULL)
+    if (!has_body && s->example.values[i] != NULL)
         docs_set(form, "example", json_incref(s->example.values[i]));
     return json;
 }
@@ -81,11 +83,8 @@ static json_t *parameters(const struct subject *s, const json_t *general, bool h
     size_t i;
 
     for (uint32_t at = 0; at < s->about->param_count; at++) {
-        const struct description_param *p = &s->about->params[at];
-        bool has_values = p->type == PRONG_VALUES;
-        if (!has_body || (s->takes_raw && !has_values))
-            (void)json_array_append_new(
-                array, query_parameter(s, at, !has_body && (p->required || has_values)));
+        if (!has_body || (s->takes_raw && s->about->params[at].type != PRONG_VALUES))
+            (void)json_array_append_new(array, query_parameter(s, at, has_body));
     }
     json_array_foreach(general, i, rest)
     {

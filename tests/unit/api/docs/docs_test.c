@@ -343,6 +343,7 @@ static void test_the_input_stands_in_the_place_of_the_values(void **state)
     (void)state;
     assert_null(parameter_named(post, "query", "values"));
     assert_true(json_is_false(at(parameter_named(post, "query", "fn"), "required", NULL)));
+    assert_null(json_object_get(parameter_named(post, "query", "fn"), "example"));
     assert_non_null(at(content, "application/octet-stream", NULL));
     assert_string_equal(text_at(at(content, "application/json", "schema", NULL), "$ref"),
                         "#/components/schemas/numbers.params");
