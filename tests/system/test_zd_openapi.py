@@ -233,6 +233,15 @@ def test_state(d):
     assert d.ask("GET", path, target).status == 404
 
 
+def test_the_lab(d):
+    body = {"experiment": "cpu", "n": 1000, "repeat": 2, "modes": ["sequential", "threads+gil"]}
+    assert len(d.ask("POST", "/lab", None, body).json["runs"]) == 2
+    events = events_of(d.ask("POST", "/lab", None, {**body, "experiment": "crash", "modes": ["threads"]}, accept="text/event-stream").text)
+    assert [events[0][0], events[-1][0]] == ["plan", "result"]
+    assert d.ask("POST", "/lab", None, {**body, "n": 0}).status == 400
+    assert d.ask("POST", "/lab", None, body, accept="image/png").status == 406
+
+
 def test_kernels_and_workers(d):
     assert d.ask("POST", "/kernels/reload").status == 200
     wait_until(lambda: d.s.status()["reload"] is None, "the reload is over")
@@ -325,6 +334,16 @@ def test_jobs_have_the_bounds_that_are_told(d):
     assert tried > 12
 
 
+def test_labs_have_the_bounds_that_are_told(d):
+    tried = 0
+    for name, member in d.document["components"]["schemas"]["LabRequest"]["properties"].items():
+        for value in outside(d.follow(member))[0]:
+            tried += 1
+            problem = assert_problem(d.s.post("/lab", {"experiment": "cpu", "n": 1, name: value}), 400, "bad-parameter")
+            assert problem["parameter"] == name
+    assert tried == 9
+
+
 def test_names_of_bounded_length(d):
     for path, wanted in (("x" * 256, 200), ("x" * 257, 400)):
         assert d.s.post(f"/state/{path}/add").status == wanted
@@ -369,7 +388,10 @@ def test_examples_of_kernels_run(d):
 
 
 def test_examples_of_bodies_are_taken(d):
-    for method, path, target in (("POST", "/jobs", "/jobs"), ("PUT", "/state/{key}", "/state/e1"), ("POST", "/state/{key}/add", "/state/e2/add")):
+    for method, path, target in (
+        ("POST", "/jobs", "/jobs"), ("PUT", "/state/{key}", "/state/e1"), ("POST", "/state/{key}/add", "/state/e2/add"),
+        ("POST", "/lab", "/lab"),
+    ):
         content = d.follow(d.operation(method, path)["requestBody"])["content"]["application/json"]
         d.validate(content["schema"], content["example"])
         assert d.ask(method, path, target, content["example"]).status in (200, 201, 202)
