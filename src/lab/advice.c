@@ -9,7 +9,8 @@
 
 /* From here on something is faster, and up to there it is not: what lies between is not worth a word. */
 static const double gains_from = 1.25, gains_nothing_to = 1.1;
-static const double busy_from = 0.3; /* cores that others used */
+static const double busy_from = 0.3;    /* cores that others used */
+static const double short_to_s = 0.005; /* what is not worth sharing out */
 
 struct advising {
     const struct lab_spec *spec;
@@ -79,9 +80,21 @@ static void say_of_the_machine(struct advising *a)
             a->facts->cores);
     else if (a->facts->background_cores > busy_from)
         say(a,
-            "Others used %.1f of the machine's cores meanwhile, so there was less to gain than "
-            "there could be.",
+            "Others used %.1f of the machine's cores meanwhile, so these figures tell of them too: "
+            "run "
+            "it again when it is quieter.",
             a->facts->background_cores);
+}
+
+static void say_of_the_size(struct advising *a)
+{
+    double alone = ran(a, LAB_SEQUENTIAL) ? median(a, LAB_SEQUENTIAL) : 0;
+
+    if (alone > 0 && alone < short_to_s)
+        say(a,
+            "One thread is done with it in %.2g ms, about as long as others take to start: ask "
+            "for a larger n.",
+            alone * 1e3);
 }
 
 static void say_of_the_lock(struct advising *a)
@@ -138,11 +151,12 @@ static void advise_cpu(struct advising *a)
     if (processes > gains_from)
         head(a, "This work computes: processes.");
     else if (gain(a, LAB_THREADS) > gains_from)
-        head(a, "This work computes: more than one core.");
+        head(a, "This work computes: more cores help.");
     else
         head(a, processes > 0 ? "Nothing was gained by sharing it out." : "This work computes.");
     if (ran(a, LAB_PROCESSES) && gain(a, LAB_PROCESSES) > 0)
         say(a, "%s processes were %.2f× as fast as one.", who, gain(a, LAB_PROCESSES));
+    say_of_the_size(a);
     say_of_the_machine(a);
     say_of_the_lock(a);
     say_of_python(a);
@@ -171,6 +185,22 @@ static void advise_io(struct advising *a)
 
 /* ---- race ---- */
 
+/* 1,234,567 */
+static const char *grouped(uint64_t value, char out[32])
+{
+    char digits[24];
+    int n = snprintf(digits, sizeof(digits), "%llu", (unsigned long long)value);
+    char *to = out;
+
+    for (int i = 0; i < n; i++) {
+        if (i > 0 && (n - i) % 3 == 0)
+            *to++ = ',';
+        *to++ = digits[i];
+    }
+    *to = '\0';
+    return out;
+}
+
 static void say_of_prices(struct advising *a)
 {
     double unlocked = ran(a, LAB_UNLOCKED) ? median(a, LAB_UNLOCKED) : 0;
@@ -186,15 +216,16 @@ static void advise_race(struct advising *a)
 {
     const struct lab_figures *f = &a->all[LAB_UNLOCKED];
     uint64_t worst = f->count > 0 ? lab_worst_result(f) : f->expected;
+    char all[32], lost[32];
 
     if (f->count == 0) {
         head(a, "Nothing is lost behind a lock.");
     } else if (worst < f->expected) {
         head(a, "Without the lock, additions are lost.");
         say(a,
-            "Of %llu additions up to %llu were lost (%.2g %%): two threads read the same value, "
-            "and what the first writes the second writes over.",
-            (unsigned long long)f->expected, (unsigned long long)(f->expected - worst),
+            "Of %s additions up to %s were lost (%.2g %%): two threads read the same value, and "
+            "what the first writes the second writes over.",
+            grouped(f->expected, all), grouped(f->expected - worst, lost),
             100.0 * (double)(f->expected - worst) / (double)f->expected);
     } else {
         head(a, "No addition was lost this time.");

@@ -62,6 +62,17 @@ static void a_machine_that_is_busy_or_small(void **state)
     facts.background_cores = 0;
 }
 
+static void what_is_too_short_to_share(void **state)
+{
+    struct lab_figures all[LAB_MODE_COUNT] = {
+        [LAB_SEQUENTIAL] = took(0.0014), [LAB_PROCESSES] = took(0.004)};
+
+    (void)state;
+    assert_says(advise(LAB_CPU, all).text, "in 1.4 ms");
+    all[LAB_SEQUENTIAL] = took(0.014);
+    assert_never_says(advise(LAB_CPU, all).text, "larger n");
+}
+
 static void a_lock_that_cannot_have_been_one(void **state)
 {
     struct lab_figures all[LAB_MODE_COUNT] = {[LAB_SEQUENTIAL] = took(2), [LAB_GIL] = took(1)};
@@ -112,14 +123,14 @@ static void additions_are_lost_or_not(void **state)
     struct lab_advice a;
 
     (void)state;
-    all[LAB_UNLOCKED].results[0] = 150;
-    all[LAB_UNLOCKED].expected = 200;
+    all[LAB_UNLOCKED].results[0] = 1500000;
+    all[LAB_UNLOCKED].expected = 2000000;
     a = advise(LAB_RACE, all);
     assert_string_equal(a.headline, "Without the lock, additions are lost.");
-    assert_says(a.text, "Of 200 additions up to 50 were lost (25 %)");
+    assert_says(a.text, "Of 2,000,000 additions up to 500,000 were lost (25 %)");
     assert_says(a.text, "The lock makes it right and 5.0× as slow");
     assert_says(a.text, "2.0× as slow");
-    all[LAB_UNLOCKED].results[0] = 200;
+    all[LAB_UNLOCKED].results[0] = 2000000;
     a = advise(LAB_RACE, all);
     assert_string_equal(a.headline, "No addition was lost this time.");
     all[LAB_UNLOCKED].count = 0;
@@ -147,6 +158,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(work_that_computes),
         cmocka_unit_test(a_machine_that_is_busy_or_small),
+        cmocka_unit_test(what_is_too_short_to_share),
         cmocka_unit_test(a_lock_that_cannot_have_been_one),
         cmocka_unit_test(python_beside_c),
         cmocka_unit_test(work_that_waits),
