@@ -23,6 +23,7 @@ import time
 import durable  # noqa: F401 -- its rows
 import front  # noqa: F401 -- its rows
 import kernels  # noqa: F401 -- its rows
+import lab  # noqa: F401 -- its rows
 from rig import CACHED, CORES, ENDLESS, MIB, MS, TICKS_PER_S, TOOLS, US, Bare, CannotMeasure, Client, Cpu, Load, Pairs, Server
 from rig import cpu_ticks, describe_machine, free_port, long_jobs, pss_kb, quantile, switches, wrk
 from table import BEGIN, END, HEAD, Line, lines_of, row, rows, write_into
