@@ -44,7 +44,7 @@ export function settingsOf(place, properties, names, change) {
   const made = names.map((name) => {
     const schema = properties[name];
     const setting = (hasSlider(schema) ? sliderOf : inputOf)(name, schema, change);
-    place.append(h("label", { class: "field setting" },
+    place.append(h("label", { class: "field setting", for: `set-${name}` },
       h("span", {}, name, setting.output), setting.control, h("small", {}, schema.description)));
     return [name, setting];
   });

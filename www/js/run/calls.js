@@ -72,8 +72,8 @@ function pythonOf(json) {
     (found[0] === '"' ? JSON.stringify(JSON.parse(found)) : words[found]));
 }
 
-const KEYWORDS = new Set(("False None True and as assert async await break class continue def del elif else except finally for from "
-  + "global if import in is lambda nonlocal not or pass raise return try while with yield input").split(" "));
+const KEYWORDS = new Set(("False None True and as assert async await break class continue def del elif else except finally for "
+  + "from global if import in is lambda nonlocal not or pass raise return try while with yield input").split(" "));
 
 const isName = (name) => /^[A-Za-z_]\w*$/.test(name) && !KEYWORDS.has(name);
 
