@@ -1,6 +1,12 @@
 // The picture that all workers draw.
 
-import { assert, axe, fitsPhone, pageTest, prongFor, screenshot } from "./harness.mjs";
+import { execFileSync } from "node:child_process";
+import { chmodSync, mkdtempSync, rmSync } from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { after, before } from "node:test";
+
+import { assert, axe, fitsPhone, pageTest, prongFor, ROOT, screenshot } from "./harness.mjs";
 
 const prong = prongFor({ workers: 2, timeout: 300 });
 
@@ -21,7 +27,9 @@ const compare = (page) => page.evaluate(async () => {
   const canvas = document.getElementById("picture");
   const { width, height } = canvas;
   const query = new URLSearchParams(location.search);
-  const target = `/compute/${query.get("kernel") ?? "mandelbrot"}?${new URLSearchParams({ width, height })}&${query}`;
+  const kernel = query.get("kernel") ?? "mandelbrot";
+  query.delete("kernel");
+  const target = `/compute/${kernel}?${new URLSearchParams({ width, height })}&${query}`;
   const response = await fetch(target, { headers: { Accept: "image/png", "Cache-Control": "no-cache" } });
   const image = await createImageBitmap(await response.blob(), { colorSpaceConversion: "none" });
   const other = new OffscreenCanvas(width, height).getContext("2d");
@@ -165,7 +173,6 @@ pageTest("a worker is killed while it draws: its tiles are lost, drawn again, an
   await page.getByRole("button", { name: `Kill worker ${pid}` }).click();
   await page.getByRole("dialog").getByRole("button", { name: "Kill" }).click();
   await page.locator("#log", { hasText: new RegExp(`Worker ${pid} died .*units .* are drawn again`) }).waitFor();
-  await screenshot(page, "picture-retry");
   await isIn(page, "drawn");
   await isTheKernels(page);
   const retries = page.locator("#costs dl.figures div", { hasText: "Retries" }).locator("dd");
@@ -175,16 +182,15 @@ pageTest("a worker is killed while it draws: its tiles are lost, drawn again, an
   await until(async () => (await prong.json("/status")).workers.filter(({ kind }) => kind === "ordinary").length === 2);
 });
 
-pageTest("what was lost is hatched until it comes again", prong, async ({ page }) => {
+pageTest("what was lost is known by its units, and what has come again is taken off it", prong, async ({ page }) => {
   await page.goto("/picture");
   const left = await page.evaluate(async () => {
-    const { areasOf, without } = await import("/js/picture/areas.js");
-    const sum = (areas) => areas.reduce((all, { width, height }) => all + width * height, 0);
+    const { areaOf, areasOf, without } = await import("/js/picture/areas.js");
     const size = { width: 100, height: 50 };
     const rows = areasOf({ from: 3, to: 12 }, 100, size, []); // two units to a row: rows 2 to 5
     const tiles = areasOf({ from: 3, to: 6 }, 8, size, [{ width: 25 }]); // four columns of 25, two rows
     return {
-      rows, tiles, hole: sum(without(rows, { x: 10, y: 3, width: 20, height: 1 })), all: sum(without(tiles, { x: 0, y: 0, width: 100, height: 50 })),
+      rows, tiles, hole: areaOf(without(rows, { x: 10, y: 3, width: 20, height: 1 })), all: areaOf(without(tiles, { x: 0, y: 0, width: 100, height: 50 })),
       unknown: areasOf({ from: 0, to: 1 }, 7, size, [{ width: 25 }]),
     };
   });
@@ -227,6 +233,32 @@ pageTest("the picture that is saved is the kernel's", prong, async ({ page }) =>
   const { width, height } = await page.evaluate(() => ({ width: document.getElementById("picture").width, height: document.getElementById("picture").height }));
   const answer = await prong.ask(`/compute/mandelbrot?width=${width}&height=${height}&${new URL(page.url()).search.slice(1)}`);
   assert.deepEqual(Buffer.concat(chunks), Buffer.from(await answer.arrayBuffer()));
+});
+
+// ---- a kernel of one's own ----
+
+const kernels = mkdtempSync(path.join(os.tmpdir(), "prong-kernels-"));
+before(() => {
+  chmodSync(kernels, 0o755);
+  execFileSync("cc", ["-O3", "-fPIC", "-fvisibility=hidden", "-shared", "-I", path.join(ROOT, "include"), "-o", path.join(kernels, "raytrace.so"),
+    path.join(ROOT, "src/kernel/examples/raytrace.c"), "-lpng", "-lm"]);
+});
+after(() => rmSync(kernels, { recursive: true }));
+const own = prongFor({ workers: 2, kernels, timeout: 300 });
+
+pageTest("another kernel that sends tiles is drawn and turned likewise", own, { viewport: { width: 400, height: 600 } }, async ({ page }) => {
+  await drawn(page, "/picture?kernel=raytrace&samples=1&spheres=3");
+  await isTheKernels(page);
+  assert.ok((await page.locator("#workers li", { hasText: "tiles" }).count()) >= 1);
+  await page.locator("#picture").focus();
+  await page.keyboard.press("ArrowRight");
+  await page.waitForURL(/angle=38/);
+  await isIn(page, "drawn");
+  await isTheKernels(page);
+  await page.locator("#kernel").selectOption("mandelbrot");
+  await page.waitForURL(/scale=3/);
+  await isIn(page, "drawn");
+  await isTheKernels(page);
 });
 
 pageTest("why there is no picture is told", prong, { expected: [/status of 400/] }, async ({ page }) => {

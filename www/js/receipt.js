@@ -18,7 +18,7 @@ export function figuresOf(receipt) {
     ["Waited", milliseconds(receipt.wait_ms)],
     ["Ran", milliseconds(receipt.run_ms)],
     ["CPU", milliseconds(receipt.cpu_ms)],
-    ["Cores used", number(coresOf(receipt), 3)],
+    ["Cores used", number(coresOf(receipt), 2)],
     ["Memory", receipt.max_rss_kb > 0 ? bytes(receipt.max_rss_kb * 1024) : "–"],
     ["Chunks", count(receipt.chunks)],
     ["Workers", count(receipt.workers)],

@@ -19,6 +19,7 @@ const PIXELS_MAX = 2_000_000;
 const RATIO_MAX = 2; // device pixels to one of the page
 const PAUSE_MS = 60; // without a change of the view, before it is drawn
 const FIRST = "mandelbrot";
+const EXACT = ["x", "y", "scale"]; // shown digit by digit: a slider is too coarse for them
 const LOG_MAX = 5;
 
 let kernel = null;
@@ -29,6 +30,7 @@ let settings = null;
 let running = null; // the AbortController of the picture that is drawn
 let timer = 0;
 let doomed = null; // the worker that is to be killed as soon as it has drawn
+
 const stage = stageOf($("picture"), $("above"));
 const workers = workersOf($("workers"), (pid) => trying(() => kill(pid)));
 
@@ -90,7 +92,7 @@ async function finish({ receipt, media_type: type, base64 }, signal) {
   stage.end();
   $("progress").value = 1;
   const { width, height } = stage.size();
-  const drawn = `${count(width)} × ${count(height)} in ${milliseconds(receipt.run_ms)}, ${number(coresOf(receipt))} cores used`;
+  const drawn = `${count(width)} × ${count(height)} in ${milliseconds(receipt.run_ms)}, ${number(coresOf(receipt), 2)} cores used`;
   setText($("told"), late > 0 ? `${drawn}; ${percent(late)} came as a whole, since this browser was slower than the workers` : drawn);
   $("costs").replaceChildren(figures(figuresOf(receipt)));
   $("receipt").hidden = false;
@@ -156,7 +158,7 @@ function showView() {
   history.replaceState(null, "", addressOf());
   settings.show(values);
   const facts = camera.needs.map((name) => [name, values[name]]);
-  $("facts").replaceChildren(...facts.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, String(value))]));
+  $("facts").replaceChildren(...facts.filter(([name]) => EXACT.includes(name)).flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, String(value))]));
   $("picture").setAttribute("aria-label", `${kernel.name}: ${facts.map(([name, value]) => `${name} ${value}`).join(", ")}`);
 }
 
@@ -198,7 +200,7 @@ function choose(name, given) {
   const first = Object.fromEntries(names.map((each) => [each, properties[each].default]));
   values = within(properties, first, Object.fromEntries(given.filter(([each]) => names.includes(each)).map(([each, text]) => [each, Number(text)])));
   $("settings").replaceChildren();
-  settings = settingsOf($("settings"), properties, names.filter((each) => !["x", "y", "scale"].includes(each)), change);
+  settings = settingsOf($("settings"), properties, names.filter((each) => !EXACT.includes(each)), change);
   $("places").replaceChildren(...(PLACES[kernel.name] ?? []).map((place) =>
     h("button", { type: "button", class: "quiet small", onclick: () => change(place.view) }, place.title)));
   $("kernel").value = kernel.name;

@@ -5,6 +5,7 @@ import { getJson } from "../api.js";
 import { $, h, setText } from "../dom.js";
 import { cancelJob, followJob, runByEvents, runPlainly, submitJob } from "../run/ask.js";
 import { callsCard } from "../run/calls-card.js";
+import { isPicture } from "../picture/view.js";
 import { FieldTrouble, formOf } from "../run/form.js";
 import { runHistory } from "../run/history.js";
 import { rawInput } from "../run/input.js";
@@ -105,6 +106,13 @@ function showError(error) {
 
 // ---- running ----
 
+// Where the same is drawn tile by tile.
+function pictureLink() {
+  const view = form.given().filter(([name]) => name !== "width" && name !== "height");
+  const query = new URLSearchParams([["kernel", current().name], ...view]);
+  return h("p", { class: "note" }, h("a", { href: `/picture?${query}` }, "Watch it being drawn, and look around in it"));
+}
+
 function note(call, how, receipt, isGood) {
   const given = form.given().map(([name, text]) => `${name}=${text}`).join(" ");
   const what = `${call.kernel}${call.raw === null ? "" : " (raw input)"} ${given}`.trim().slice(0, WHAT_MAX);
@@ -142,6 +150,7 @@ async function conduct(how, work) {
     if (input.missing() !== "") throw new Error(input.missing());
     const ended = await work(call, signal, meanwhile());
     await showResult(ended, call.kernel);
+    if (isPicture(current())) $("body").append(pictureLink());
     note(call, ended.cache ? `${how}, ${ended.cache}` : how, ended.receipt, true);
   } catch (error) {
     if (signal.aborted) showCancelled();

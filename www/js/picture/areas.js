@@ -13,6 +13,7 @@ function minus(area, hole) {
   ].filter(({ width, height }) => width > 0 && height > 0);
 }
 
+export const areaOf = (areas) => areas.reduce((sum, { width, height }) => sum + width * height, 0);
 export const without = (areas, hole) => areas.flatMap((area) => minus(area, hole));
 
 // The areas of the units [from, to) of `total`, as far as they can be told: units are runs of pixels along the rows, so

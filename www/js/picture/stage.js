@@ -1,12 +1,16 @@
 // The picture itself: one canvas holds the kernel's pixels and nothing else, another above it the workers' colours and
 // what was lost.
 
-import { without } from "./areas.js";
+import { areaOf, without } from "./areas.js";
 
 const FADE_MS = 900;
 const TINT = 0.55; // of the worker's colour, at first
 const TINT_KEPT = 0.4;
+const OUTLINED = 4; // pixels; a lower tile is its outline
 const HATCH = 10; // pixels from stripe to stripe
+const SEEN = 8; // pixels; what was lost is marked at least so high
+const AGAIN_MS = 2500; // a tile that was drawn again is marked so long
+const LOST = "#ff6b57";
 
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
@@ -28,7 +32,7 @@ function hatchOf(context) {
   const c = cell.getContext("2d");
   c.fillStyle = "rgb(0 0 0 / 65%)";
   c.fillRect(0, 0, HATCH, HATCH);
-  c.strokeStyle = "#ff6b57";
+  c.strokeStyle = LOST;
   c.lineWidth = 2.5;
   c.beginPath();
   for (const x of [-HATCH, 0, HATCH]) {
@@ -49,7 +53,7 @@ export function stageOf(canvas, overlay) {
   const pixels = canvas.getContext("2d");
   const above = overlay.getContext("2d");
   const hatch = hatchOf(above);
-  let tiles = []; // of this picture: {x, y, width, height, colour, at, isAgain}
+  let tiles = []; // of this picture: {x, y, width, height, colour, at, isAgain: in place of a lost one}
   let lost = [];
   let owed = []; // what no tile has come for
   let before = null; // the pixels of an earlier view, and that view: {picture, view}
@@ -70,9 +74,26 @@ export function stageOf(canvas, overlay) {
     above.globalAlpha = alpha;
     above.fillStyle = tile.colour;
     above.fillRect(tile.x, tile.y, tile.width, tile.height);
+    if (tile.height < OUTLINED) return;
     above.globalAlpha = Math.min(1, 2 * alpha);
     above.strokeStyle = tile.colour;
     above.strokeRect(tile.x + 0.5, tile.y + 0.5, tile.width - 1, tile.height - 1);
+  }
+
+  // High enough to be seen.
+  function raised({ x, y, width, height }) {
+    const more = Math.max(0, SEEN - height) / 2;
+    return [x, y - more, width, height + 2 * more];
+  }
+
+  function paintMarks(now) {
+    above.globalAlpha = 1;
+    above.fillStyle = hatch;
+    for (const area of lost) above.fillRect(...raised(area));
+    above.strokeStyle = LOST;
+    const marked = tiles.filter((tile) => tile.isAgain && !isOver && (calm.matches || now - tile.at < AGAIN_MS));
+    for (const tile of marked) above.strokeRect(...raised(tile));
+    return marked.length > 0;
   }
 
   function drawAbove(now) {
@@ -84,10 +105,8 @@ export function stageOf(canvas, overlay) {
       if (alpha > 0) paintTile(tile, alpha);
       isFading ||= alpha > 0;
     }
-    above.globalAlpha = 1;
-    above.fillStyle = hatch;
-    for (const area of lost) above.fillRect(area.x, area.y, area.width, area.height);
-    if (isFading && !isKept && !calm.matches) later();
+    const isMarked = paintMarks(now);
+    if ((isMarked || (isFading && !isKept)) && !calm.matches) later();
   }
   const later = () => { frame ||= requestAnimationFrame(drawAbove); };
 
@@ -132,15 +151,17 @@ export function stageOf(canvas, overlay) {
       const { x, y, width, height } = part;
       pixels.putImageData(rgbaOf(part), x, y);
       isTouched = true;
-      tiles.push({ x, y, width, height, colour, at: performance.now() });
-      lost = without(lost, part);
+      const rest = without(lost, part);
+      const isAgain = areaOf(rest) < areaOf(lost);
+      tiles.push({ x, y, width, height, colour, at: performance.now(), isAgain });
+      lost = rest;
       owed = without(owed, part);
       later();
     },
     // The whole picture, for what was not sent as tiles: the server leaves events out for who is slow to take them. Gives
     // the part of it that was owed.
     async fill(png) {
-      const area = owed.reduce((sum, { width, height }) => sum + width * height, 0);
+      const area = areaOf(owed);
       if (area === 0) return 0;
       const whole = await createImageBitmap(png, { colorSpaceConversion: "none" });
       for (const { x, y, width, height } of owed) pixels.drawImage(whole, x, y, width, height, x, y, width, height);
@@ -153,7 +174,6 @@ export function stageOf(canvas, overlay) {
       lost = [...lost, ...areas];
       later();
     },
-    hasLost: () => lost.length > 0,
     end() {
       isOver = true;
       lost = [];

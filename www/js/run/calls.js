@@ -34,9 +34,12 @@ export function curl(call) {
 
 // As Lua reads it: bytes that are not plain ASCII by their number.
 function luaString(text) {
-  const plain = (byte) => byte >= 32 && byte < 127 && byte !== 34 && byte !== 92;
-  const bytes = [...new TextEncoder().encode(text)];
-  return `"${bytes.map((byte) => (plain(byte) ? String.fromCharCode(byte) : `\\${String(byte).padStart(3, "0")}`)).join("")}"`;
+  const written = (byte) => {
+    const sign = String.fromCharCode(byte);
+    if (sign === '"' || sign === "\\") return `\\${sign}`;
+    return byte >= 32 && byte < 127 ? sign : `\\${String(byte).padStart(3, "0")}`;
+  };
+  return `"${[...new TextEncoder().encode(text)].map(written).join("")}"`;
 }
 
 function luaOf(call) {
