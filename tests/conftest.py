@@ -12,6 +12,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import socket
 import ssl
@@ -138,6 +139,15 @@ def run(*command, timeout=60, **options):
     return subprocess.run(
         [str(c) for c in command], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout * SLOW, **options
     )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config):
+    """A folder of its own for each session. The one that pytest shares among a user's sessions is closed to others whenever
+    one begins, and then no program of another user is reached any more in those that run."""
+    if config.option.basetemp is None:
+        config.option.basetemp = tempfile.mkdtemp(prefix="prong-tests-")
+        config.add_cleanup(lambda: shutil.rmtree(config.option.basetemp, ignore_errors=True))
 
 
 def let_reach(path):
