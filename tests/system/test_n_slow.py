@@ -382,7 +382,7 @@ MODES = {
 def test_slowhttptest(server, mode):
     s = server(workers=2, header_timeout=1, body_timeout=1, answer_timeout=1, idle=1, slowest="1M", connections=2048)
     target = {"body": "/compute/echo", "read": "/compute/mandelbrot?width=800&height=600"}.get(mode, "/")
-    attack = run("slowhttptest", "-c", "400", "-r", "200", "-l", "4", "-p", "3", "-u", s.url + target, *MODES[mode], timeout=120)
+    attack = run("slowhttptest", "-c", "400", "-r", "200", "-l", "4", "-p", "15", "-u", s.url + target, *MODES[mode], timeout=120)
     text = re.sub(r"\x1b\[[0-9;]*m", "", attack.stdout)
     found = re.findall(r"service available:\s*(\w+)", text)
     assert found and set(found) == {"YES"}, text[-2000:] + attack.stderr

@@ -402,7 +402,6 @@ def test_from_the_command_line(server, folder):
 
 def test_one_at_a_time(server, folder):
     s = server(workers=1, kernels=folder.path)
-    folder.make("slow", "S", VERSION="2"), folder.make("late", "L")  # compiling could take longer than the reload
     folder.put("slow", "S", SLOW_MS=700)
     waiting = s.later("POST", "/kernels/reload")
     wait_until(lambda: s.status()["reload"], "a reload")
@@ -445,6 +444,8 @@ def test_sighup_does_it_too(server, folder):
 def test_sighup_meanwhile_is_remembered(server, folder):
     s = server(workers=1, kernels=folder.path)
     folder.put("slow", "S", SLOW_MS=700)
+    folder.make("slow", "S", VERSION="2")  # compiling could take longer than the reload
+    folder.make("late", "L")
     waiting = s.later("POST", "/kernels/reload")
     wait_until(lambda: s.status()["reload"], "a reload")
     for _ in range(3):

@@ -2,6 +2,7 @@
 import collections
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -39,6 +40,12 @@ def batcher(server, folder):
 
 def batches(s):
     return s.metric("prong_batches_total"), s.metric("prong_batched_calls_total")
+
+
+def naps(pids):
+    """How often these have gone to sleep so far. One that spins does it all the time, one that waits for a task does not."""
+    texts = [pathlib.Path(f"/proc/{pid}/status").read_text() for pid in pids]
+    return sum(int(re.search(r"^voluntary_ctxt_switches:\s*(\d+)", text, re.M).group(1)) for text in texts)
 
 
 def gathered(s, queries, **headers):
@@ -216,6 +223,8 @@ def test_who_leaves_stops_its_own(batcher):
         before = s.worker_pids()
         assert first.result().status == 200
         wait_until(lambda: batches(s) == (1, 4), "the batch is out")
+        spins = naps(before)
+        wait_until(lambda: naps(before) > spins + 20, "it has begun: who has left by then is not begun with")
         leaver.shutdown(socket.SHUT_RDWR)
     assert [a["together"] for a in (call.result().json for call in calls)] == [4] * 3
     s.wait_idle()
