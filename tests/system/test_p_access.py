@@ -233,7 +233,7 @@ def guarded(shared_server, tmp_path_factory):
 CLOSED = [("GET", "/compute"), ("GET", "/compute/echo"), ("HEAD", "/compute/echo"), ("POST", "/compute/echo"), ("GET", "/state"),
           ("PUT", "/state/x"), ("DELETE", "/state/x"), ("GET", "/status"), ("GET", "/metrics"), ("DELETE", "/workers/1"),
           ("PUT", "/compute")]  # fmt: skip
-OPEN = [("GET", "/livez"), ("GET", "/readyz"), ("GET", "/"), ("HEAD", "/"), ("GET", "/app.js"), ("OPTIONS", "/compute/echo"), ("OPTIONS", "*")]
+OPEN = [("GET", "/livez"), ("GET", "/readyz"), ("GET", "/"), ("HEAD", "/"), ("GET", "/js/api.js"), ("OPTIONS", "/compute/echo"), ("OPTIONS", "*")]
 
 
 def ask_as(s, authorization, method="GET", target="/compute/echo", body=None):
