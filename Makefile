@@ -175,7 +175,10 @@ check: check-unit check-system $(if $(filter $(BROWSER_BUILDS),$(BUILD)),check-b
 check-unit: all $(UNIT) $(REPLAYS) $(TEST_KERNELS) $(BENCH_PROGRAMS) ## unit tests only
 	@$(TEST_ENV) sh tests/unit/run.sh $(UNIT) $(REPLAYS)
 check-system: deps-check all $(TEST_KERNELS) ## wall, SDK, system and fault tests only (T=path or -k word)
-	$(PYTEST) $(or $(T),tests/wall tests/sdk tests/system tests/fault) $(UNSEEN)
+	$(PYTEST) $(or $(T),$(BESIDE) tests/fault tests/system tests/sdk tests/wall) $(UNSEEN)
+# Files beside each other, whole ones, and one more than there are cores: they wait as much as they compute.
+# Those that take long come first.
+BESIDE = -n $(shell expr 1 + $$(nproc)) --dist loadfile
 # The pages in a browser (T=path of one). Alone, after the others: what it measures of a page is not the other tests' doing.
 check-browser: deps-check all $(BROWSER)/node_modules | $(if $(filter check,$(MAKECMDGOALS)),check-system) ## browser tests only (T=path)
 	$(TEST_ENV) node --test --test-reporter=spec $(or $(filter %.mjs,$(T)),$(wildcard tests/browser/*.test.mjs))
@@ -184,10 +187,10 @@ $(BROWSER)/node_modules: $(addprefix tests/browser/,package.json package-lock.js
 	@cp $^ $(BROWSER)/
 	$(Q)npm ci --prefix $(BROWSER) --ignore-scripts --no-audit --no-fund --prefer-offline
 	@touch $@
-# What a sanitizer sees nothing of: programs that are not ours, a browser and what runs in it among them (BROWSER_BUILDS); and
-# only the server has threads.
-UNSEEN_asan := tests/sdk
-UNSEEN_tsan := tests/sdk tests/system/test_wc_check.py tests/system/test_wd_languages.py
+# What a sanitizer sees nothing of: programs that are not ours, a browser and what runs in it among them (BROWSER_BUILDS), and
+# what is linked with what; and only the server has threads.
+UNSEEN_asan := tests/sdk tests/wall tests/system/test_wd_languages.py
+UNSEEN_tsan := $(UNSEEN_asan) tests/system/test_wc_check.py tests/system/test_wc_examples.py
 UNSEEN = $(if $(T),,$(addprefix --ignore=,$(UNSEEN_$(BUILD))))
 fuzz: deps-fuzz ## invent requests with libFuzzer (HARNESS="gate http", RUNS=10000000 or SECONDS=600)
 	@$(MAKE) --no-print-directory BUILD=fuzz CC=clang $(patsubst %,build/fuzz/fuzz_%,$(HARNESS))

@@ -37,6 +37,7 @@ check)
     need python3 "the system tests" test -x "${PYTHON:-/usr/bin/python3}"
     need python3-pytest "the system tests" module pytest
     need python3-jsonschema "comparing answers with /openapi.json" module jsonschema
+    need python3-pytest-xdist "the system tests beside each other" module xdist
     need pkg-config "building the examples" program pkg-config
     need curl "the system tests" program curl
     need openssl "certificates for the tests of TLS" program openssl

@@ -137,7 +137,7 @@ def test_metrics_of_requests(s):
     wait_until(lambda: count() == before + 1, "the request is counted")
 
 
-@pytest.mark.parametrize("pid", ["0", "1", "-1", "x", "99999999999999999999", str(os.getpid()), "%2e"])
+@pytest.mark.parametrize("pid", ["0", "1", "-1", "x", "99999999999999999999", pytest.param(str(os.getpid()), id="own"), "%2e"])
 def test_only_workers_can_be_killed(s, pid):
     assert_problem(s.ask("DELETE", f"/workers/{pid}"), 404, "not-found")
     assert is_alive(s.pid)

@@ -10,7 +10,7 @@ import subprocess
 import time
 
 import pytest
-from conftest import PATIENCE, PRONG, Load, clean_environment, open_fds, read_answer, wait_until
+from conftest import PATIENCE, PRONG, SLOW, Load, clean_environment, open_fds, read_answer, wait_until
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 PARENT = f"00-{TRACE}-b7ad6b7169203331-01"
@@ -270,7 +270,7 @@ def cpu_s(pid):
 
 
 def test_without_descriptors_clients_wait_and_nobody_spins(server):
-    s = server(workers=1)
+    s = server(workers=1, idle=int(5 * SLOW))  # libmicrohttpd takes the others when one of the first has gone
     limits = resource.prlimit(s.pid, resource.RLIMIT_NOFILE)
     with contextlib.ExitStack() as stack:
         resource.prlimit(s.pid, resource.RLIMIT_NOFILE, (max(open_fds(s.pid)) + 1, limits[1]))
