@@ -5,39 +5,14 @@
 #include <stdbool.h>
 #include <sys/stat.h>
 
-#include "base/fd.h"
+#include "base/beside.h"
+#include "base/check.h"
 
 static bool exists(const char *path)
 {
     struct stat st;
 
     return stat(path, &st) == 0;
-}
-
-/* The first of the candidates, relative to the executable's folder, that is there. */
-static bool find(char out[PATH_MAX], const char *folder, const char *const *candidates)
-{
-    for (; *candidates != NULL; candidates++) {
-        int n = snprintf(out, PATH_MAX, "%s/%s", folder, *candidates);
-        if (n > 0 && n < PATH_MAX && exists(out))
-            return true;
-    }
-    return false;
-}
-
-static int own_folder(char out[PATH_MAX])
-{
-    ssize_t n = readlink("/proc/self/exe", out, PATH_MAX - 1);
-    char *slash;
-
-    if (n <= 0)
-        return -errno;
-    out[n] = '\0';
-    slash = strrchr(out, '/');
-    if (slash == NULL)
-        return -EINVAL;
-    *slash = '\0';
-    return 0;
 }
 
 static bool is_same(const char *a, const char *b)
@@ -47,13 +22,27 @@ static bool is_same(const char *a, const char *b)
     return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
+static int find_program(const char *name, const char *const *places, char ret[PATH_MAX],
+                        struct err *err)
+{
+    char folder[PATH_MAX];
+    int rc = beside_folder(folder);
+
+    if (rc < 0)
+        return err_set(err, rc, "Cannot find this program's own folder: is /proc mounted?");
+    if (beside_find(places, ret) < 0)
+        return err_set(err, -ENOENT, "There is no %s beside %s/prong: run make, or make install.",
+                       name, folder);
+    return 0;
+}
+
 /* See places_find. */
-static int find_kernels(struct places *p, const char *folder, const char **kernels,
-                        const char **builtins, struct err *err)
+static int find_kernels(struct places *p, const char **kernels, const char **builtins,
+                        struct err *err)
 {
     static const char *const folders[] = {"kernels", "../lib/prong/kernels", NULL};
 
-    if (*builtins == NULL && find(p->kernels, folder, folders))
+    if (*builtins == NULL && beside_find(folders, p->kernels) == 0)
         *builtins = p->kernels;
     if (*builtins != NULL && strcmp(*builtins, "none") == 0)
         *builtins = NULL;
@@ -77,22 +66,15 @@ int places_find(struct places *p, const char **kernels, const char **builtins, c
 {
     static const char *const zygotes[] = {"prong-zygote", "../libexec/prong/prong-zygote", NULL};
     static const char *const www_folders[] = {"www", "../share/prong/www", NULL};
-    char folder[PATH_MAX];
-    int rc = own_folder(folder);
+    int rc = find_program("prong-zygote", zygotes, p->zygote, err);
 
-    if (rc < 0)
-        return err_set(err, rc, "Cannot find this program's own folder: is /proc mounted?");
-    if (!find(p->zygote, folder, zygotes))
-        return err_set(err, -ENOENT,
-                       "There is no prong-zygote beside %s/prong: run make, or make "
-                       "install.",
-                       folder);
-    rc = find_kernels(p, folder, kernels, builtins, err);
+    if (rc == 0)
+        rc = find_kernels(p, kernels, builtins, err);
     if (rc < 0)
         return rc;
     if (*www != NULL && !exists(*www))
         return err_set(err, -ENOENT, "There is no directory %s: --www names the pages.", *www);
-    if (*www == NULL && find(p->www, folder, www_folders))
+    if (*www == NULL && beside_find(www_folders, p->www) == 0)
         *www = p->www;
     return 0;
 }
@@ -132,14 +114,6 @@ int places_find_data(struct places *p, const char **data, struct err *err)
 int places_find_client(char ret[PATH_MAX], struct err *err)
 {
     static const char *const clients[] = {"prong-client", "../libexec/prong/prong-client", NULL};
-    char folder[PATH_MAX];
-    int rc = own_folder(folder);
 
-    if (rc < 0)
-        return err_set(err, rc, "Cannot find this program's own folder: is /proc mounted?");
-    if (!find(ret, folder, clients))
-        return err_set(err, -ENOENT,
-                       "There is no prong-client beside %s/prong: run make, or make install.",
-                       folder);
-    return 0;
+    return find_program("prong-client", clients, ret, err);
 }

@@ -10,6 +10,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 
+#include "base/beside.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
@@ -153,42 +154,29 @@ static void forbid_threads(void)
     (void)setenv("MKL_NUM_THREADS", "1", 1);
 }
 
-/* The first of these that there is, from the folder that we lie in: in the tree that we were built in, or
- * where we were installed to. NULL when there is none. */
-static const char *find_beside(const char *const *places, size_t count, char path[PATH_MAX])
+/* As programs are told of it, without links and dots. NULL when there is none. */
+static const char *find_beside(const char *const *places, char path[PATH_MAX])
 {
-    char self[PATH_MAX], candidate[PATH_MAX];
-    ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-    char *slash;
+    char found[PATH_MAX];
 
-    self[MAX(n, (ssize_t)0)] = '\0';
-    slash = strrchr(self, '/');
-    if (slash == NULL)
-        return NULL;
-    *slash = '\0';
-    for (size_t i = 0; i < count; i++) {
-        n = snprintf(candidate, sizeof(candidate), "%s/%s", self, places[i]);
-        if (n > 0 && n < PATH_MAX && realpath(candidate, path) != NULL)
-            return path;
-    }
-    return NULL;
+    return beside_find(places, found) < 0 ? NULL : realpath(found, path);
 }
 
 /* Of the Python SDK; NULL when it is not there. */
 static const char *find_sdk(void)
 {
-    static const char *const places[] = {"../../src/sdk/python", "../../lib/prong/python"};
+    static const char *const places[] = {"../../src/sdk/python", "../../lib/prong/python", NULL};
     static char path[PATH_MAX];
 
-    return find_beside(places, ARRAY_SIZE(places), path);
+    return find_beside(places, path);
 }
 
 static const char *find_host(void)
 {
-    static const char *const places[] = {"prong-host"};
+    static const char *const places[] = {"prong-host", NULL};
     static char path[PATH_MAX];
 
-    return find_beside(places, ARRAY_SIZE(places), path);
+    return find_beside(places, path);
 }
 
 /* What every program may read, wherever it lies; some of it may not be there. */
