@@ -99,9 +99,12 @@ $(B)/isolated/%.o: src/%.c | deps
 # The zygote refuses what others could have written, whatever the umask was.
 $(B)/kernels/%.so: src/kernel/builtin/%.c | deps
 	@mkdir -p $(@D)
-	$(Q)$(CC) -D_GNU_SOURCE -Iinclude $(COMMON) $(KERNEL_FLAGS) $(CFLAGS) -shared $(LINK) -o $@ $< $(LIBS_$*) -lm
+	$(Q)$(CC) -D_GNU_SOURCE -Iinclude $(if $(PARTS_$*),-Isrc) $(COMMON) $(KERNEL_FLAGS) $(CFLAGS) -shared $(LINK) -o $@ $< $(PARTS_$*) \
+		$(LIBS_$*) -lm
 	@chmod go-w $(@D) $@
 LIBS_mandelbrot := -lpng -lz
+PARTS_page := $(wildcard src/kernel/builtin/page/*.c)
+$(B)/kernels/page.so: $(PARTS_page) src/kernel/builtin/page/page.h
 
 # What a kernel elsewhere is compiled with: pkg-config --cflags prong, and --variable=kernelsdir, where it goes.
 abi = $(shell awk '/define PRONG_ABI_$(1) /{sub("u", "", $$3); print $$3}' include/prong/kernel.h)
@@ -144,9 +147,11 @@ $(ISOLATED_TESTS): $(B)/tests/%: tests/unit/%.c $(HOST_OBJECTS) $(CHECK_OBJECTS)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(COMMON) $(ISOLATED_FLAGS) -ffp-contract=off -o $@ $< $(if $(filter kernel/%,$*),\
 		$(wildcard src/kernel/builtin/$(patsubst %_test,%,$(@F)).c src/kernel/examples/$(patsubst %_test,%,$(@F)).c) \
+		$(PARTS_$(patsubst %_test,%,$(@F))) \
 		$(B)/libmock.a) \
 		$(if $(filter host/%,$*),$(HOST_OBJECTS)) $(if $(filter check/%,$*),$(CHECK_OBJECTS)) \
 		$(if $(filter experiment/%,$*),$(LAB_OBJECTS)) $(B)/libisolated.a -lcmocka -lpng -lz $(ISOLATED_LIBS) -pthread
+$(B)/tests/kernel/page_test: src/kernel/builtin/page.c $(PARTS_page)
 $(SERVER_TESTS): $(B)/tests/%: tests/unit/%.c $(B)/libserver.a | deps-check
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(COMMON) $(SERVER_FLAGS) -o $@ $< $(B)/libserver.a -lcmocka $(SERVER_LIBS)

@@ -10,8 +10,8 @@ import zlib
 import pytest
 from conftest import SLOW, assert_problem, events_of
 
-KERNELS = {"echo", "sleep", "sum", "primes", "pi", "stats", "map", "matmul", "wordcount", "mandelbrot"}
-SPLITTABLE = KERNELS - {"echo", "sleep"}
+KERNELS = {"echo", "sleep", "sum", "primes", "pi", "stats", "map", "matmul", "wordcount", "mandelbrot", "page"}
+SPLITTABLE = KERNELS - {"echo", "sleep", "page"}
 MEASURING = {"lab"}  # whose answer is another each time
 
 
