@@ -218,12 +218,29 @@ static int start_durable(struct prong *p, struct err *err)
                          err);
 }
 
+static int prepare_fetch(struct prong *p, struct err *err)
+{
+    const struct config *c = &p->config;
+
+    return fetch_new(&p->api.fetch,
+                     &(struct fetch_config) {.batches_max = (unsigned)c->fetch_batches,
+                                             .transfers_max = (unsigned)c->fetch_connections,
+                                             .per_host = (unsigned)c->fetch_per_host,
+                                             .bytes_max = c->fetch_memory,
+                                             .allow = c->fetch_allow,
+                                             .ports = c->fetch_ports,
+                                             .agent = "prong/" PRONG_VERSION},
+                     err);
+}
+
 static int start(struct prong *p, struct err *err)
 {
     struct sched_config sched_config = sched_config_of(p);
     struct server_config server_config;
     int rc = open_access_log(p, err);
 
+    if (rc == 0)
+        rc = prepare_fetch(p, err);
     if (rc == 0)
         rc = open_store(p, err);
     if (rc == 0 && keeps_state(&p->config))
@@ -353,11 +370,15 @@ static void stop(struct prong *p)
         durable_drain(p->api.durable);
     if (p->api.sched != NULL) {
         sched_drain(p->api.sched);
+        left = fetch_drain(p->api.fetch, deadline_ns);
+        if (left > 0)
+            log_warning("%zu requests to fetch pages were not done in time and are stopped", left);
         left = sched_wait_idle(p->api.sched, deadline_ns);
         if (left > 0)
             log_warning("%zu requests were not done in time and are cancelled", left);
         sched_stop(p->api.sched);
     }
+    p->api.fetch = fetch_free(p->api.fetch); /* no job of its pages is out any more */
     if (p->api.durable != NULL &&
         !durable_stop(p->api.durable, clock_now_ns() + SETTLE_S * CLOCK_NS_PER_S)) {
         log_error("the disk does not take how jobs ended: ending without it, so they run again");

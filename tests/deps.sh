@@ -7,6 +7,7 @@ header() { echo "#include <$1>" | ${CC:-cc} -E - >/dev/null 2>&1; }
 program() { command -v "$1" >/dev/null 2>&1; }
 daemon() { PATH="$PATH:/usr/sbin" command -v "$1" >/dev/null 2>&1; }
 header_cmocka() { printf '#include <stdarg.h>\n#include <stddef.h>\n#include <setjmp.h>\n#include <cmocka.h>\n' | ${CC:-cc} -E - >/dev/null 2>&1; }
+library() { PATH="$PATH:/sbin:/usr/sbin" ldconfig -p | grep -q "$1 "; }
 module() { "${PYTHON:-python3}" -c "import $1" >/dev/null 2>&1; }
 
 missing=
@@ -40,6 +41,7 @@ check)
     need python3-pytest-xdist "the system tests beside each other" module xdist
     need pkg-config "building the examples" program pkg-config
     need curl "the system tests" program curl
+    need libcurl4 "fetching pages" library libcurl.so.4
     need openssl "certificates for the tests of TLS" program openssl
     need wrk "load during the fault tests" program wrk
     need slowhttptest "slow clients in the system tests" program slowhttptest

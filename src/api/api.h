@@ -9,6 +9,7 @@
 
 #include "cache/cache.h"
 #include "durable/durable.h"
+#include "fetch/fetch.h"
 #include "http/response.h"
 #include "http/server.h"
 #include "lab/lab.h"
@@ -35,6 +36,7 @@ struct api {
     struct store *store;
     struct durable *durable;
     struct lab *lab;
+    struct fetch *fetch;
     uint64_t started_ns; /* monotonic */
     struct openapi *openapi;
 };
@@ -60,6 +62,8 @@ void api_jobs_result(struct request *r);
 void api_jobs_events(struct request *r);
 void api_jobs_delete(struct request *r);
 void api_jobs_retry(struct request *r);
+void api_fetch_begin(struct request *r);
+void api_fetch(struct request *r);
 void api_state_list(struct request *r);
 void api_state_get(struct request *r);
 void api_state_put(struct request *r);

@@ -1,6 +1,6 @@
 #include "api/api.h"
 
-enum { JSON_SMALL = 64 << 10, VALUE_MAX = KV_VALUE_BYTES_MAX };
+enum { JSON_SMALL = 64 << 10, JSON_URLS = 1 << 20, VALUE_MAX = KV_VALUE_BYTES_MAX };
 
 /* How much these take is decided by the media type, in api_compute_begin and api_jobs_begin. */
 #define COMPUTE_MAX SIZE_MAX
@@ -30,6 +30,7 @@ static const struct route routes[] = {
     {HTTP_DELETE, "/state/{key}", NULL, api_state_delete, 0, 0},
 
     {HTTP_POST, "/lab", NULL, api_lab, JSON_SMALL, ROUTE_BESIDE_PAGE},
+    {HTTP_POST, "/fetch", api_fetch_begin, api_fetch, JSON_URLS, 0},
 
     {HTTP_GET, "/livez", NULL, api_livez, 0, PROBE},
     {HTTP_GET, "/readyz", NULL, api_readyz, 0, PROBE},

@@ -94,8 +94,10 @@ struct job {
     bool
         counts_deaths; /* the submitter does, so it is not refused for what its input did before, and
                            must not lack anything */
-    struct key *key;   /* malloc'd, owned; NULL: it is run alone, whatever others ask */
-    bool is_fresh;     /* despite its key it begins anew; others may still join it */
+    /* It belongs to what was accepted before the server began to end, so it is taken even then. */
+    bool continues;
+    struct key *key; /* malloc'd, owned; NULL: it is run alone, whatever others ask */
+    bool is_fresh;   /* despite its key it begins anew; others may still join it */
 
     enum job_outcome outcome;
     enum job_refusal refusal;

@@ -269,7 +269,7 @@ static int admit(struct sched *s, struct job *job, const struct side *side, uint
     uint64_t left_ns;
     int rc;
 
-    if (s->is_draining)
+    if (s->is_stopping || (s->is_draining && !job->continues))
         return refuse(job, JOB_REFUSAL_DRAINING, 1);
     rc = check_kernel(s, job, side, now_ns);
     if (rc < 0)

@@ -20,6 +20,7 @@ import subprocess
 import sys
 import time
 
+import collect  # noqa: F401 -- its rows
 import durable  # noqa: F401 -- its rows
 import front  # noqa: F401 -- its rows
 import kernels  # noqa: F401 -- its rows

@@ -158,8 +158,11 @@ def test_prong_loads_no_kernels():
     used = symbols(DIR / "prong", "--undefined-only")
     if BUILD in ("asan", "tsan"):
         pytest.skip("the sanitizer's own runtime uses these")
-    assert not used & {"dlopen", "dlsym", "dlmopen"}
     assert not [lib for lib in needed(DIR / "prong") if "png" in lib]
+    # libcurl, when it is first needed, by one file that knows no other name.
+    assert used & {"dlopen", "dlsym", "dlmopen"} == {"dlopen", "dlsym"}
+    assert {p for p in calls(r"\bdl(open|sym|mopen)\s*\(") if (DIR / "server" / p).with_suffix(".o").exists()} == {"fetch/libcurl.c"}
+    assert set(re.findall(r'"(lib[^" ]+)"', (SRC / "fetch/libcurl.c").read_text())) == {"libcurl.so.4", "libcurl-gnutls.so.4"}
 
 
 def test_prong_never_forks():
@@ -186,13 +189,21 @@ def test_the_zygote_alone_filters_system_calls():
     assert {os.path.dirname(p) for p in calls(r"#include <seccomp\.h>|\bSYS_(seccomp|landlock_[a-z_]+)\b")} == {"sandbox"}
 
 
-def test_the_client_alone_loads_libcurl():
-    """It takes milliseconds and megabytes that a server need not spend."""
+def test_the_client_alone_loads_libcurl_at_its_start():
+    """It takes milliseconds and megabytes that a server which only computes need not spend."""
     assert [p for p in PROGRAMS if any("curl" in lib for lib in needed(DIR / p))] == ["prong-client"]
 
 
-def test_one_file_of_the_client_knows_libcurl():
-    assert calls(r"#include <curl/|\bcurl_[a-z]") == {"cli/ask.c"}
+def test_few_files_know_libcurl():
+    assert {p for p in calls(r"#include <curl/|\bcurl_[a-z]") if not p.startswith("fetch/")} == {"cli/ask.c"}
+
+
+def test_every_connection_of_a_fetch_passes_the_guard():
+    """Sockets are made where it was asked, and nowhere else in that folder."""
+    assert {p for p in calls(r"\b(socket|connect|getaddrinfo)\s*\(") if p.startswith("fetch/")} == {"fetch/transfer.c"}
+    assert calls(r"\bguard_judge\s*\(") == {"fetch/guard.c", "fetch/guard.h", "fetch/transfer.c"}
+    body = code_of(SRC / "fetch/transfer.c")
+    assert body.count("socket(") - body.count("_socket(") == 1 and body.index("guard_judge(") < body.index("= socket(")
 
 
 def test_the_zygote_has_one_thread():
