@@ -57,3 +57,34 @@ char *event_error(const struct ending *ending, const struct job_receipt *receipt
     json_decref(json);
     return text;
 }
+
+static json_t *pid_json(int pid)
+{
+    return pid > 0 ? json_integer(pid) : json_null();
+}
+
+static char *write_and_drop(json_t *json)
+{
+    char *text = json == NULL ? NULL : json_write(json, NULL);
+
+    json_decref(json);
+    return text;
+}
+
+char *event_worker(int pid)
+{
+    return write_and_drop(json_pack("{s:o}", "pid", pid_json(pid)));
+}
+
+char *event_retry(const struct job_retry *retry)
+{
+    json_t *json = json_pack("{s:o, s:s}", "pid", pid_json(retry->pid), "reason", retry->reason);
+
+    if (json != NULL) {
+        (void)json_object_set_new(
+            json, "from", retry->has_range ? json_integer((json_int_t)retry->from) : json_null());
+        (void)json_object_set_new(
+            json, "to", retry->has_range ? json_integer((json_int_t)retry->to) : json_null());
+    }
+    return write_and_drop(json);
+}

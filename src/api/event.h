@@ -19,6 +19,11 @@ struct event_result {
  * release; buf_failed when out of memory. */
 void event_result(struct buf *ret, const struct event_result *result);
 
+/* {"pid"}: what follows comes from that worker; {"pid","from","to","reason"}: that worker died with these units, and they are
+ * tried again. What is not known, or not divided, is null. malloc'd, NULL when out of memory. */
+char *event_worker(int pid);
+char *event_retry(const struct job_retry *retry);
+
 /* The problem and what it cost; malloc'd, NULL when out of memory. */
 char *event_error(const struct ending *ending, const struct job_receipt *receipt);
 

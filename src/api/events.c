@@ -12,16 +12,22 @@ struct listener {
     struct api *api;
     struct stream *stream;
     uint64_t told_ns; /* when progress was told last */
+    int told_pid;     /* the worker of the last part; -1: none was told */
     bool is_cancelled;
 };
+
+static void post_text(struct listener *l, const char *event, const char *text)
+{
+    if (text != NULL)
+        (void)stream_post(l->stream, event, 0, text, strlen(text));
+}
 
 static void post_json(struct listener *l, const char *event, json_t *json)
 {
     CLEANUP_FREE char *text = json == NULL ? NULL : json_write(json, NULL);
 
     json_decref(json);
-    if (text != NULL)
-        (void)stream_post(l->stream, event, 0, text, strlen(text));
+    post_text(l, event, text);
 }
 
 static void stop_if_gone(struct listener *l, const struct job *job)
@@ -32,12 +38,29 @@ static void stop_if_gone(struct listener *l, const struct job *job)
     sched_cancel(l->api->sched, job->id);
 }
 
-static void tell_part(struct job *job, const void *data, size_t bytes)
+static void tell_worker(struct listener *l, int pid)
+{
+    CLEANUP_FREE char *text = pid == l->told_pid ? NULL : event_worker(pid);
+
+    l->told_pid = pid;
+    post_text(l, "worker", text);
+}
+
+static void tell_part(struct job *job, int pid, const void *data, size_t bytes)
 {
     struct listener *l = job->owner;
 
+    tell_worker(l, pid);
     (void)stream_post(l->stream, "part", 0, data, bytes);
     stop_if_gone(l, job);
+}
+
+static void tell_retry(struct job *job, const struct job_retry *retry)
+{
+    CLEANUP_FREE char *text = event_retry(retry);
+
+    post_text(job->owner, "retry", text);
+    stop_if_gone(job->owner, job);
 }
 
 static void tell_progress(struct job *job, uint64_t done, uint64_t total)
@@ -105,9 +128,11 @@ void compute_events(struct request *r, struct compute *c)
         return;
     }
     l->api = api_of(r);
+    l->told_pid = -1;
     job->owner = l;
     job->part = tell_part;
     job->progress = tell_progress;
+    job->retried = tell_retry;
     job->done = end;
     respond_header(r, "Prong-Job", job->id.text);
     if (sched_submit(l->api->sched, job) < 0)

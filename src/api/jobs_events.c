@@ -15,6 +15,7 @@ struct listener {
     struct durable_watch watch;
     struct api *api;
     struct stream *stream;
+    int told_pid; /* the worker of the last part; -1: none was told */
 };
 
 static uint64_t alive_until_ns(void)
@@ -67,6 +68,25 @@ static void post_progress(struct listener *l, const struct durable_event *e)
     (void)snprintf(text, sizeof(text), "{\"done\":%llu,\"total\":%llu}",
                    (unsigned long long)e->done, (unsigned long long)e->total);
     post_text(l, "progress", e->number, text);
+}
+
+/* What goes before a part has no number: who comes back with it would be taken to know the part. */
+static void post_part(struct listener *l, const struct durable_event *e)
+{
+    CLEANUP_FREE char *worker = e->pid == l->told_pid ? NULL : event_worker(e->pid);
+
+    l->told_pid = e->pid;
+    if (worker != NULL)
+        post_text(l, "worker", 0, worker);
+    (void)stream_post(l->stream, "part", e->number, e->data, e->bytes);
+}
+
+static void post_retry(struct listener *l, const struct durable_event *e)
+{
+    CLEANUP_FREE char *text = event_retry(e->retry);
+
+    if (text != NULL)
+        post_text(l, "retry", e->number, text);
 }
 
 /* ---- the end ---- */
@@ -193,7 +213,10 @@ static void tell(struct durable_watch *w, const struct durable_event *e)
         post_progress(l, e);
         break;
     case DURABLE_PART:
-        (void)stream_post(l->stream, "part", e->number, e->data, e->bytes);
+        post_part(l, e);
+        break;
+    case DURABLE_RETRY:
+        post_retry(l, e);
         break;
     case DURABLE_END:
         end_ended(l, e);
@@ -223,6 +246,7 @@ void jobs_respond_events(struct request *r, struct id id, uint64_t after)
         return;
     }
     l->api = api_of(r);
+    l->told_pid = -1;
     l->stream = stream_open(r);
     if (l->stream == NULL) {
         free(l);

@@ -89,9 +89,10 @@ int durable_forget(struct durable *d, struct durable_change *c);
 enum durable_event_kind {
     DURABLE_STATE,    /* `record`; the first event, and at each change */
     DURABLE_PROGRESS, /* done, total */
-    DURABLE_PART,     /* data: one piece that the kernel emitted */
-    DURABLE_END,      /* `record` has ended; the last event */
-    DURABLE_TIMEOUT,  /* the watch's deadline; the last event */
+    DURABLE_PART,    /* data: one piece that the kernel emitted, in the worker `pid` (0: unknown) */
+    DURABLE_RETRY,   /* `retry`: a worker died, and what it had is begun again */
+    DURABLE_END,     /* `record` has ended; the last event */
+    DURABLE_TIMEOUT, /* the watch's deadline; the last event */
     DURABLE_DRAINING, /* the server ends; the last event */
     DURABLE_GONE,     /* there is no such job (any more), or it cannot be read: the last event */
 };
@@ -101,6 +102,8 @@ struct durable_event {
     uint64_t number; /* grows from event to event of one job, over restarts too */
     const struct record *record;
     uint64_t done, total;
+    const struct job_retry *retry;
+    int pid;
     const void *data;
     size_t bytes;
 };

@@ -22,19 +22,21 @@ enum letter_kind {
     LETTER_CLAIMED,   /* the claim's write is done */
     LETTER_SWEPT,     /* the sweep's */
     LETTER_PROGRESS,  /* of a live job */
-    LETTER_PART,      /* a struct part */
+    LETTER_PART,      /* a struct part, of either kind */
     LETTER_JOB_ENDED, /* the scheduler is done with a live job */
     LETTER_END_KEPT,  /* the write of a live job's end is done */
 };
 
-/* An event that is kept for who comes later: a piece that the kernel emitted. */
+/* An event that is kept for who comes later: a piece that the kernel emitted, or a struct job_retry. */
 struct part {
     struct durable_letter letter;
     STAILQ_ENTRY(part) link;
     struct live *live;
     uint64_t number;
+    bool is_retry;
+    int pid;
     size_t bytes;
-    char data[];
+    _Alignas(8) char data[];
 };
 STAILQ_HEAD(part_list, part);
 TAILQ_HEAD(watch_list, durable_watch);

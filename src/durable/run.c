@@ -187,17 +187,28 @@ static void job_progress(struct job *job, uint64_t done, uint64_t total)
         durable_post(l->durable, &l->progress, LETTER_PROGRESS);
 }
 
-static void job_part(struct job *job, const void *data, size_t bytes)
+static void post_part(struct live *l, int pid, bool is_retry, const void *data, size_t bytes)
 {
-    struct live *l = job->owner;
     struct part *part = malloc(sizeof(*part) + bytes);
 
     if (part == NULL)
         return;
     part->live = l;
+    part->pid = pid;
+    part->is_retry = is_retry;
     part->bytes = bytes;
     memcpy(part->data, data, bytes);
     durable_post(l->durable, &part->letter, LETTER_PART);
+}
+
+static void job_part(struct job *job, int pid, const void *data, size_t bytes)
+{
+    post_part(job->owner, pid, false, data, bytes);
+}
+
+static void job_retried(struct job *job, const struct job_retry *retry)
+{
+    post_part(job->owner, retry->pid, true, retry, sizeof(*retry));
 }
 
 /* ---- to the scheduler ---- */
@@ -263,6 +274,7 @@ static void fill(struct live *l, struct payload *payload)
     job->done = job_done;
     job->part = job_part;
     job->progress = job_progress;
+    job->retried = job_retried;
 }
 
 static void submit(struct live *l, struct payload *payload)

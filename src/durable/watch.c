@@ -51,8 +51,14 @@ static struct durable_event progress_event(const struct live *l, uint64_t number
 
 static struct durable_event part_event(const struct part *part)
 {
-    return (struct durable_event) {
-        .kind = DURABLE_PART, .number = part->number, .data = part->data, .bytes = part->bytes};
+    if (part->is_retry)
+        return (struct durable_event) {
+            .kind = DURABLE_RETRY, .number = part->number, .retry = (const void *)part->data};
+    return (struct durable_event) {.kind = DURABLE_PART,
+                                   .number = part->number,
+                                   .pid = part->pid,
+                                   .data = part->data,
+                                   .bytes = part->bytes};
 }
 
 /* What a running job has told already, for one who comes later. */

@@ -68,6 +68,14 @@ struct job_shared {
     char *text, *missing; /* malloc'd, or NULL */
 };
 
+/* Work that was begun, and is begun again because who did it died. */
+struct job_retry {
+    int pid;           /* of the worker; 0: unknown */
+    bool has_range;    /* it was with it in units: from … to, without the last */
+    uint64_t from, to; /* … else all of the work, or the putting together of what is done */
+    char reason[120];  /* "SIGKILL", "exit code 3", or what a program's end was */
+};
+
 struct job {
     struct id id;
     /* Held. */
@@ -86,8 +94,10 @@ struct job {
     void *input_owned; /* malloc'd, or NULL */
     struct slab *slab; /* one hold is the job's, or NULL */
     void (*done)(struct job *job);
-    /* A piece that the kernel emitted, on the collector's thread; NULL: nobody listens. */
-    void (*part)(struct job *job, const void *data, size_t bytes);
+    /* A piece that the kernel emitted in the worker `pid` (0: unknown), on the collector's thread; NULL: nobody listens. */
+    void (*part)(struct job *job, int pid, const void *data, size_t bytes);
+    /* In the order of the parts; may be NULL. */
+    void (*retried)(struct job *job, const struct job_retry *retry);
     /* `done` of `total` units are through; may be NULL. */
     void (*progress)(struct job *job, uint64_t done, uint64_t total);
     void *owner; /* the submitter's */

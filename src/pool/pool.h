@@ -243,6 +243,9 @@ void pool_audit(struct pool *p, unsigned lane, enum pool_kind kind,
 /* Whether some worker's page names this task. */
 bool pool_is_claimed(const struct pool *p, unsigned lane, uint64_t task);
 
+/* 0: the worker in that slot is not known yet, or gone. */
+int pool_slot_pid(const struct pool *p, unsigned lane, unsigned slot);
+
 bool pool_is_up(const struct pool *p, unsigned lane);
 
 /* Workers of that kind that live. */

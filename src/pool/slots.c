@@ -261,6 +261,13 @@ int pool_kill_pid(struct pool *p, int pid, int signal)
     return -ESRCH;
 }
 
+int pool_slot_pid(const struct pool *p, unsigned lane, unsigned slot)
+{
+    const struct generation *g = &p->lanes[lane];
+
+    return g->number != 0 && g->slots[slot].state == SLOT_LIVE ? g->slots[slot].pid : 0;
+}
+
 unsigned pool_live(const struct pool *p, unsigned lane, enum pool_kind kind)
 {
     const struct generation *g = &p->lanes[lane];

@@ -209,8 +209,10 @@ static void emitted(struct sched *s, struct run *run, struct pool_event *event)
 {
     if (run->wants_parts && event->data != NULL)
         run_news(s, TAILQ_FIRST(&run->jobs),
-                 (struct news) {
-                     .kind = NEWS_PART, .data = take_ptr(event->data), .bytes = event->bytes});
+                 (struct news) {.kind = NEWS_PART,
+                                .pid = pool_slot_pid(s->pool, event->lane, event->slot),
+                                .data = take_ptr(event->data),
+                                .bytes = event->bytes});
 }
 
 /* A worker answered for something that it was not given, or that makes no sense: it cannot be believed. */

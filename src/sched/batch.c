@@ -23,7 +23,7 @@ static bool is_small(const struct run *run)
     const struct description *about = run->kernel->about;
 
     return about->has_batch && !about->has_plan && !about->has_finish && run->state == RUN_NEW &&
-           !run->goes_alone && !run->wants_parts && !run->wants_progress &&
+           !run->goes_alone && !run->wants_parts && !run->wants_progress && !run->wants_retries &&
            run->chunks_wanted == 0 && run->slab == NULL &&
            run->params_bytes + run->input_bytes <= BATCH_CALL_BYTES_MAX;
 }

@@ -163,13 +163,16 @@ static void tell(struct news *news)
 
     switch (news->kind) {
     case NEWS_PART:
-        job->part(job, news->data, news->bytes);
-        free(news->data);
+        job->part(job, news->pid, news->data, news->bytes);
+        break;
+    case NEWS_RETRY:
+        job->retried(job, news->data);
         break;
     case NEWS_PROGRESS:
         job->progress(job, news->done, news->total);
         break;
     }
+    free(news->data);
     free(news);
 }
 

@@ -74,7 +74,35 @@ static void remember(struct sched *s, struct run *run, const struct kernel *kern
     atomic_store(&s->has_poison, true);
 }
 
-void death_of_task(struct sched *s, struct task *t, int status, bool counts)
+/* A program's end has its sentence; the zygote's end takes all workers along. */
+static void write_reason(char *out, size_t capacity, const struct run *run, int pid, int status)
+{
+    if (run->shared.text != NULL && *run->shared.text != '\0')
+        (void)snprintf(out, capacity, "%s", run->shared.text);
+    else if (pid == 0)
+        (void)snprintf(out, capacity, "its zygote ended");
+    else if (WIFSIGNALED(status))
+        (void)snprintf(out, capacity, "SIG%s", sigabbrev_np(WTERMSIG(status)));
+    else
+        (void)snprintf(out, capacity, "exit code %d", WEXITSTATUS(status));
+}
+
+/* Without memory the listener misses it, as it may a part. */
+static void tell_retry(struct sched *s, struct run *run, const struct task *t, int pid, int status)
+{
+    struct job_retry *retry = run->wants_retries ? calloc(1, sizeof(*retry)) : NULL;
+
+    if (retry == NULL)
+        return;
+    retry->pid = pid;
+    retry->has_range = t->op == PROTO_OP_MAP;
+    retry->from = retry->has_range ? t->lo : 0;
+    retry->to = retry->has_range ? t->hi : 0;
+    write_reason(retry->reason, sizeof(retry->reason), run, pid, status);
+    run_news(s, TAILQ_FIRST(&run->jobs), (struct news) {.kind = NEWS_RETRY, .data = retry});
+}
+
+void death_of_task(struct sched *s, struct task *t, int pid, int status, bool counts)
 {
     struct task ended = *t;
     struct run *run = t->run;
@@ -88,6 +116,7 @@ void death_of_task(struct sched *s, struct task *t, int status, bool counts)
     if (run == NULL)
         return;
     if (may_retry(s, run, &ended)) {
+        tell_retry(s, run, &ended, pid, status);
         death_retry(s, run, &ended);
         return;
     }
@@ -116,7 +145,7 @@ bool death_by_oom(struct sched *s)
 }
 
 /* What was sent to a kind of worker and is neither in the intake nor in any page may have died with one. */
-static void audit(struct sched *s, struct side *side, enum pool_kind kind, int status)
+static void audit(struct sched *s, struct side *side, enum pool_kind kind, int pid, int status)
 {
     if (side->out[kind] == 0)
         return;
@@ -125,7 +154,7 @@ static void audit(struct sched *s, struct side *side, enum pool_kind kind, int s
         struct task *t = &s->tasks[i];
         if (t->id != 0 && t->side == side && t->kind == kind && !t->was_audited &&
             !pool_is_claimed(s->pool, side->lane, task_frame(t)))
-            task_lost(s, t, status);
+            task_lost(s, t, pid, status);
     }
 }
 
@@ -178,7 +207,7 @@ static void settle_death(struct sched *s, const struct pool_event *event)
             continue;
         if (t->run != NULL && was_struck)
             t->run->was_oom = was_oom;
-        death_of_task(s, t, status, counts);
+        death_of_task(s, t, event->exited.pid, status, counts);
         counts = false;
     }
 }
@@ -197,7 +226,7 @@ void death_of_worker(struct sched *s, const struct pool_event *event, enum pool_
     /* It may also have had tasks that its page does not name: taken from the intake and not said so yet, or
      * answered after it had lost our trust. */
     if (!retired || event->misbehaved)
-        audit(s, &s->sides[event->lane], kind, status);
+        audit(s, &s->sides[event->lane], kind, event->exited.pid, status);
 }
 
 /* The worker lives on; but for the task it is as if it had died itself. */
@@ -217,13 +246,13 @@ void death_of_program(struct sched *s, struct task *t, const struct pool_event *
                     TAILQ_FIRST(&run->jobs)->id.text, sentence);
         log_about(NULL);
     }
-    death_of_task(s, t, status, true);
+    death_of_task(s, t, pool_slot_pid(s->pool, event->lane, event->slot), status, true);
 }
 
 void death_of_zygote(struct sched *s, const struct side *side)
 {
     for (unsigned i = 0; i < PROTO_INFLIGHT_MAX; i++) {
         if (s->tasks[i].id != 0 && s->tasks[i].side == side)
-            death_of_task(s, &s->tasks[i], SIGKILL, false);
+            death_of_task(s, &s->tasks[i], 0, SIGKILL, false);
     }
 }

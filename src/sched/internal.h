@@ -65,18 +65,19 @@ struct task {
     struct slab *holds[POOL_HOLDS_MAX];
     bool asked_to_yield, was_audited;
     struct heap_node timer; /* the cancel ladder, or the wait for a claim */
-    int signal;      /* the next rung; 0: waits for a claim, and counts as dead without one */
-    int lost_status; /* of the worker that may have taken it along */
-    bool was_missed; /* nobody claimed it when its timer fired last */
+    int signal; /* the next rung; 0: waits for a claim, and counts as dead without one */
+    int lost_status, lost_pid; /* of the worker that may have taken it along */
+    bool was_missed;           /* nobody claimed it when its timer fired last */
 };
 TAILQ_HEAD(task_list, task);
 
 /* What the collector tells the submitters once the lock is dropped, before the jobs that have ended. */
 struct news {
     STAILQ_ENTRY(news) link;
-    enum { NEWS_PART, NEWS_PROGRESS } kind;
+    enum { NEWS_PART, NEWS_PROGRESS, NEWS_RETRY } kind;
     struct job *job;
-    void *data; /* PART: owned */
+    int pid;    /* PART */
+    void *data; /* PART, RETRY (a struct job_retry): owned */
     size_t bytes;
     uint64_t done, total;
 };
@@ -108,10 +109,10 @@ struct run {
     enum prong_input input_kind;
     const void *input;
     struct slab *slab;
-    bool wants_parts, wants_progress; /* its only job does */
-    bool may_lack;                    /* chunks that could not be computed */
-    UT_hash_handle hh;                /* by its key, while others may join */
-    bool is_open;                     /* … which is now */
+    bool wants_parts, wants_progress, wants_retries; /* its only job does */
+    bool may_lack;                                   /* chunks that could not be computed */
+    UT_hash_handle hh;                               /* by its key, while others may join */
+    bool is_open;                                    /* … which is now */
     struct queue_entry entry;
     bool is_queued, has_ended, has_plan;
     TAILQ_ENTRY(run) peer; /* of the small calls of its kernel that wait: batch.c */
@@ -251,7 +252,8 @@ static inline uint64_t task_frame(const struct task *t) /* what names it outside
     return t->batch == NULL ? t->id : t->batch->id;
 }
 void task_timer(struct sched *s, struct task *t, uint64_t now_ns);
-void task_lost(struct sched *s, struct task *t, int status); /* maybe: see if anybody claims it */
+/* Maybe: see if anybody claims it. */
+void task_lost(struct sched *s, struct task *t, int pid, int status);
 
 void task_free_express(struct sched *s, uint64_t now_ns); /* of what turned out to be long */
 void task_audit(struct sched *s, struct side *side,
@@ -267,7 +269,8 @@ void answer_label_kernels(
 void death_of_worker(struct sched *s, const struct pool_event *event, enum pool_kind kind);
 void death_of_program(struct sched *s, struct task *t, const struct pool_event *event);
 void death_of_zygote(struct sched *s, const struct side *side);
-void death_of_task(struct sched *s, struct task *t, int status, bool counts);
+/* `pid` is the worker's; 0: unknown. */
+void death_of_task(struct sched *s, struct task *t, int pid, int status, bool counts);
 void death_retry(struct sched *s, struct run *run,
                  const struct task *t); /* what it did is done again */
 bool death_by_oom(struct sched *s); /* whether the system's OOM killer struck since last asked */

@@ -50,7 +50,7 @@ void merge_open(struct sched *s, struct run *run)
     const struct key *key = run->shared.key;
     struct run *older = NULL;
 
-    if (key == NULL || run->wants_parts || run->wants_progress)
+    if (key == NULL || run->wants_parts || run->wants_progress || run->wants_retries)
         return;
     HASH_FIND_BYHASHVALUE(hh, s->open_runs, key->data, key->bytes, (unsigned)key->hash, older);
     if (older != NULL)

@@ -23,6 +23,7 @@ static void take_asked(struct run *run, struct job *job)
     run->chunks_wanted = job->chunks_wanted;
     run->wants_parts = job->part != NULL;
     run->wants_progress = job->progress != NULL;
+    run->wants_retries = job->retried != NULL;
     run->may_lack = (job->kernel->about->flags & PRONG_PARTIAL_OK) != 0 && !job->counts_deaths;
     run->shared.params = take_ptr(job->params);
     run->params_bytes = job->params_bytes;

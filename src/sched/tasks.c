@@ -101,12 +101,13 @@ void task_orphan(struct sched *s, struct task *t)
     set_timer(s, t, clock_now_ns() + SCHED_TERM_MS * CLOCK_NS_PER_MS);
 }
 
-void task_lost(struct sched *s, struct task *t, int status)
+void task_lost(struct sched *s, struct task *t, int pid, int status)
 {
     if (heap_holds(&t->timer) && t->signal != 0)
         return;
     t->signal = 0;
     t->lost_status = status;
+    t->lost_pid = pid;
     set_timer(s, t, clock_now_ns() + CLAIM_MS * CLOCK_NS_PER_MS);
 }
 
@@ -138,7 +139,7 @@ void task_timer(struct sched *s, struct task *t, uint64_t now_ns)
 {
     if (t->signal == 0 && !pool_is_claimed(s->pool, t->side->lane, task_frame(t)) &&
         !is_in_intake(s, t)) {
-        death_of_task(s, t, t->lost_status, false);
+        death_of_task(s, t, t->lost_pid, t->lost_status, false);
         return;
     }
     if (t->signal == 0) {
@@ -159,7 +160,7 @@ void task_timer(struct sched *s, struct task *t, uint64_t now_ns)
     } else if (is_in_intake(s, t)) {
         t->was_missed = false; /* whoever takes it sees that it is cancelled */
     } else if (t->was_missed) {
-        death_of_task(s, t, t->lost_status, false);
+        death_of_task(s, t, t->lost_pid, t->lost_status, false);
         return;
     } else {
         t->was_missed = true;

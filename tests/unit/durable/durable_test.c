@@ -313,6 +313,8 @@ struct watcher {
         enum durable_event_kind kind;
         uint64_t number, done, total;
         enum record_state state;
+        int pid;
+        struct job_retry retry;
         char data[64];
     } events[TOLD_MAX];
 };
@@ -326,6 +328,9 @@ static void hear(struct durable_watch *w, const struct durable_event *e)
     CHECK(watcher->count < TOLD_MAX);
     watcher->events[watcher->count].kind = e->kind;
     watcher->events[watcher->count].number = e->number;
+    watcher->events[watcher->count].pid = e->pid;
+    if (e->retry != NULL)
+        watcher->events[watcher->count].retry = *e->retry;
     watcher->events[watcher->count].done = e->done;
     watcher->events[watcher->count].total = e->total;
     if (e->record != NULL)
@@ -745,9 +750,9 @@ static void test_a_watcher_is_told_all_in_order(void **state)
     (void)wait_submitted(0);
     job = fake.jobs[0];
     wait_told(w, 1);
-    job->part(job, "one", 3);
+    job->part(job, 7, "one", 3);
     job->progress(job, 5, 10);
-    job->part(job, "two", 3);
+    job->part(job, 7, "two", 3);
     end_ok(id, "1");
     assert_int_equal(wait_last(w), DURABLE_END);
     assert_int_equal(w->events[w->count - 1].state, RECORD_SUCCEEDED);
@@ -765,6 +770,35 @@ static void test_a_watcher_is_told_all_in_order(void **state)
     free(late);
 }
 
+static void test_a_retry_is_told_among_the_parts(void **state)
+{
+    struct job_retry retry = {.pid = 9, .has_range = true, .from = 3, .to = 8, .reason = "SIGKILL"};
+    struct id id = submit("count");
+    struct watcher *w = watch(id, true), *late;
+    struct job *job;
+
+    (void)state;
+    (void)wait_submitted(0);
+    job = fake.jobs[0];
+    wait_told(w, 1);
+    job->part(job, 7, "one", 3);
+    job->retried(job, &retry);
+    job->part(job, 8, "two", 3);
+    late = watch(id, true);
+    wait_told(late, 4);
+    end_ok(id, "1");
+    assert_int_equal(wait_last(w), DURABLE_END);
+    assert_int_equal(w->events[w->count - 4].pid, 7);
+    assert_int_equal(w->events[w->count - 3].kind, DURABLE_RETRY);
+    assert_memory_equal(&w->events[w->count - 3].retry, &retry, sizeof(retry));
+    assert_int_equal(w->events[w->count - 2].pid, 8);
+    assert_int_equal(wait_last(late), DURABLE_END);
+    assert_int_equal(late->events[2].kind, DURABLE_RETRY);
+    assert_memory_equal(&late->events[2].retry, &retry, sizeof(retry));
+    free(w);
+    free(late);
+}
+
 static void test_who_comes_back_gets_what_it_has_missed(void **state)
 {
     struct id id = submit("count");
@@ -775,8 +809,8 @@ static void test_who_comes_back_gets_what_it_has_missed(void **state)
     (void)state;
     (void)wait_submitted(0);
     job = fake.jobs[0];
-    job->part(job, "one", 3);
-    job->part(job, "two", 3);
+    job->part(job, 7, "one", 3);
+    job->part(job, 7, "two", 3);
     first = watch(id, true);
     wait_told(first, 3);
     assert_int_equal(first->events[0].kind, DURABLE_STATE);
@@ -807,7 +841,7 @@ static void test_only_the_newest_parts_are_kept(void **state)
     job = fake.jobs[0];
     for (int i = 0; i < 10; i++) {
         part[0] = (char)('0' + i);
-        job->part(job, part, DURABLE_EVENT_BYTES_MAX / 4);
+        job->part(job, 7, part, DURABLE_EVENT_BYTES_MAX / 4);
     }
     w = watch(id, true);
     wait_told(w, 5);
@@ -1035,6 +1069,7 @@ int main(void)
         TEST(test_a_job_whose_deadline_passes_in_the_queue_fails),
         TEST(test_an_attempt_may_not_outlive_the_deadline),
         TEST(test_a_watcher_is_told_all_in_order),
+        TEST(test_a_retry_is_told_among_the_parts),
         TEST(test_who_comes_back_gets_what_it_has_missed),
         TEST(test_only_the_newest_parts_are_kept),
         TEST(test_a_watch_ends_at_its_deadline),
