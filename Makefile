@@ -13,7 +13,7 @@ PREFIX ?= /usr/local
 B := build/$(BUILD)
 PYTHON ?= /usr/bin/python3
 
-SERVER   := base ipc thread jobs jobs/store state cache pool http fetch sched durable lab api/docs api
+SERVER   := base ipc thread jobs jobs/store state cache pool http fetch sched live durable lab api/docs api
 ISOLATED := base ipc kernel sandbox program worker zygote
 KERNELS  := $(patsubst src/kernel/builtin/%.c,$(B)/kernels/%.so,$(wildcard src/kernel/builtin/*.c))
 

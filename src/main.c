@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 
 #include "api/api.h"
+#include "api/status.h"
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
@@ -233,6 +234,17 @@ static int prepare_fetch(struct prong *p, struct err *err)
                      err);
 }
 
+static int start_live(struct prong *p, struct err *err)
+{
+    return live_start(&p->api.live,
+                      &(struct live_config) {.sched = p->api.sched,
+                                             .store = p->api.store,
+                                             .streams_max = (unsigned)p->config.event_streams,
+                                             .status = status_text,
+                                             .owner = &p->api},
+                      err);
+}
+
 static int start(struct prong *p, struct err *err)
 {
     struct sched_config sched_config = sched_config_of(p);
@@ -254,6 +266,8 @@ static int start(struct prong *p, struct err *err)
         rc = start_durable(p, err);
     if (rc == 0)
         rc = lab_start(&p->api.lab, p->api.sched, err);
+    if (rc == 0)
+        rc = start_live(p, err);
     if (rc < 0)
         return rc;
     server_config = server_config_of(p);
@@ -366,6 +380,8 @@ static void stop(struct prong *p)
 
     if (p->server != NULL)
         server_drain(p->server, deadline_ns);
+    if (p->api.live != NULL)
+        live_drain(p->api.live);
     if (p->api.durable != NULL)
         durable_drain(p->api.durable);
     if (p->api.sched != NULL) {
@@ -390,6 +406,7 @@ static void stop(struct prong *p)
         p->server = server_stop(p->server);
     }
     p->api.lab = lab_stop(p->api.lab);
+    live_stop(p->api.live);
     p->access_log = access_log_free(p->access_log);
     p->state = durable_state_stop(p->state);
     /* The store's thread may still be posting its last letter to durable. */
@@ -399,6 +416,7 @@ static void stop(struct prong *p)
     p->api.cache = cache_free(p->api.cache);
     p->api.openapi = openapi_free(p->api.openapi);
     p->api.kv = kv_free(p->api.kv);
+    p->api.live = live_free(p->api.live);
 }
 
 static int open_signals(void)
@@ -429,6 +447,7 @@ static int serve(struct prong *p)
     say_where(p);
     wait_signal(p);
     server_leave(p->server, clock_now_ns() + MIN(p->config.drain_ns, LEAVE_S * CLOCK_NS_PER_S));
+    live_drain(p->api.live);
     durable_drain(p->api.durable);
     sched_drain(p->api.sched); /* from here on /readyz says no */
     log_info("ending: at most %.0f s for what runs; once more Ctrl-C ends it at once",
@@ -506,6 +525,7 @@ static int prepare(struct prong *p, struct err *err)
         .openapi = openapi_new(),
     };
     CHECK(p->api.kv != NULL && p->api.openapi != NULL);
+    machine_facts(&p->api.machine);
     if (p->config.cache_max > 0)
         p->api.cache = cache_new(&(struct cache_config) {.bytes_max = p->config.cache_max,
                                                          .ttl_ns = p->config.cache_ttl_ns});

@@ -8,11 +8,13 @@
 #define API_API_H
 
 #include "cache/cache.h"
+#include "base/machine.h"
 #include "durable/durable.h"
 #include "fetch/fetch.h"
 #include "http/response.h"
 #include "http/server.h"
 #include "lab/lab.h"
+#include "live/live.h"
 #include "sched/sched.h"
 #include "state/kv.h"
 
@@ -37,7 +39,9 @@ struct api {
     struct durable *durable;
     struct lab *lab;
     struct fetch *fetch;
-    uint64_t started_ns; /* monotonic */
+    struct live *live;
+    struct machine_facts machine; /* as it was at the start */
+    uint64_t started_ns;          /* monotonic */
     struct openapi *openapi;
 };
 
@@ -72,6 +76,8 @@ void api_state_delete(struct request *r);
 void api_lab(struct request *r);
 void api_livez(struct request *r);
 void api_readyz(struct request *r);
+void api_events(struct request *r);
+void api_history(struct request *r);
 void api_status(struct request *r);
 void api_metrics(struct request *r);
 void api_openapi(struct request *r);

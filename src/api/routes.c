@@ -35,6 +35,8 @@ static const struct route routes[] = {
     {HTTP_GET, "/livez", NULL, api_livez, 0, PROBE},
     {HTTP_GET, "/readyz", NULL, api_readyz, 0, PROBE},
     {HTTP_GET, "/status", NULL, api_status, 0, ROUTE_WHEN_DRAINING},
+    {HTTP_GET, "/events", NULL, api_events, 0, 0},
+    {HTTP_GET, "/history", NULL, api_history, 0, 0},
     {HTTP_GET, "/metrics", NULL, api_metrics, 0, ROUTE_WHEN_DRAINING},
     {HTTP_GET, "/openapi.json", NULL, api_openapi, 0, 0},
     {HTTP_DELETE, "/workers/{pid}", NULL, api_worker_delete, 0, 0},

@@ -257,6 +257,12 @@ void stream_end(struct stream *s, const char *event, uint64_t id, const char *da
     let_go(s);
 }
 
+size_t stream_waiting(struct stream *s)
+{
+    LOCKED(&s->lock);
+    return s->waiting.size - s->waiting_sent;
+}
+
 bool stream_is_gone(struct stream *s)
 {
     return atomic_load(&s->gone);

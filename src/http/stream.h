@@ -32,6 +32,9 @@ void stream_retry(struct stream *s, unsigned ms);
 /* The last event, if `event` is not NULL, and the end; lets go of the poster's hold. */
 void stream_end(struct stream *s, const char *event, uint64_t id, const char *data, size_t bytes);
 
+/* Bytes that the client has not taken yet. */
+size_t stream_waiting(struct stream *s);
+
 /* Whether the client has gone; the poster should stop its work then and call stream_end. */
 bool stream_is_gone(struct stream *s);
 

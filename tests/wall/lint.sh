@@ -22,9 +22,9 @@ rm -f /tmp/prong-lint.$$
 # shellcheck disable=SC2086
 shellcheck $shell_files || fault "shellcheck: see above"
 
-# uninitvar: it takes the variables of TAILQ_FOREACH, LIST_FOREACH and HASH_ITER for unset.
+# uninitvar: it takes the variables of TAILQ_FOREACH, STAILQ_FOREACH, LIST_FOREACH and HASH_ITER for unset.
 cppcheck --quiet --error-exitcode=1 --std=c11 --inline-suppr --enable=warning,portability \
-    --suppress='uninitvar:src/sched/*' --suppress='uninitvar:src/durable/*' --suppress='uninitvar:src/http/deadline.c' \
+    --suppress='uninitvar:src/sched/*' --suppress='uninitvar:src/durable/*' --suppress='uninitvar:src/live/*' --suppress='uninitvar:src/http/deadline.c' \
     --suppress='uninitvar:src/fetch/*' \
     --suppress=missingIncludeSystem --suppress=internalAstError --suppress=unknownMacro \
     -Isrc -Iinclude -D_GNU_SOURCE -DPRONG_VERSION='"lint"' src include ||
