@@ -146,10 +146,27 @@ def test_it_is_for_this_server(d):
 
 
 @pytest.mark.parametrize(
-    "path", ["/compute", "/status", "/metrics", "/livez", "/readyz", "/livez?verbose", "/state", "/jobs", "/openapi.json"]
+    "path", ["/compute", "/status", "/metrics", "/livez", "/readyz", "/livez?verbose", "/state", "/jobs", "/openapi.json",
+     "/history", "/history?span=24h", "/history?span=x"]
 )
 def test_what_is_read(d, path):
-    assert d.ask("GET", path.split("?")[0], path).status == 200
+    assert d.ask("GET", path.split("?")[0], path).status == (400 if path.endswith("=x") else 200)
+
+
+def test_what_is_told_as_it_happens(d):
+    told = d.follow(d.operation("GET", "/events")["responses"]["200"])["content"]["text/event-stream"]["x-events"]
+    seen, text = set(), ""
+    with d.s.client() as client:
+        client.http.request("GET", "/events", headers={"Accept": "text/event-stream"})
+        answer = client.http.getresponse()
+        while not {"status", "sample"} <= seen:
+            line = answer.readline().decode()
+            assert line, "the stream has ended"
+            text += line
+            for name, data in events_of(text) if line == "\n" else []:
+                d.validate(told[name], json.loads(data))
+                seen.add(name)
+            text = "" if line == "\n" else text
 
 
 def test_what_is_read_while_it_works(d):
@@ -301,7 +318,7 @@ IGNORED = {"Cache-Control", "If-None-Match", "Last-Event-ID"}  # what cannot be 
 
 def test_headers_and_queries_have_the_bounds_that_are_told(d):
     tried = 0
-    targets = {"/compute/{kernel}": "/compute/echo", "/state/{key}": "/state/x", "/jobs": "/jobs", "/state": "/state"}
+    targets = {"/compute/{kernel}": "/compute/echo", "/state/{key}": "/state/x", "/jobs": "/jobs", "/state": "/state", "/history": "/history"}
     for method, path, operation in list(d.operations()):
         if method != "get" or path not in targets:
             continue
