@@ -148,7 +148,9 @@ static void advise_cpu(struct advising *a)
     double processes = MAX(gain(a, LAB_PROCESSES), gain(a, LAB_PY_PROCESSES));
     const char *who = name_count(a->spec->workers);
 
-    if (processes > gains_from)
+    if (a->facts->background_cores > a->facts->cores / 2)
+        head(a, "The machine was too busy to tell.");
+    else if (processes > gains_from)
         head(a, "This work computes: processes.");
     else if (gain(a, LAB_THREADS) > gains_from)
         head(a, "This work computes: more cores help.");

@@ -194,7 +194,7 @@ def test_a_deadline_ends_it(s):
     answer = s.post("/lab", {"experiment": "io", "n": 1000, "workers": 1, "modes": ["threads"]}, prong_timeout=0.02)
     assert "--lab-timeout" in assert_problem(answer, 504, "deadline")["detail"]
     s.wait_idle()
-    assert not lab_programs(s)
+    wait_until(lambda: not lab_programs(s), "the end of what is late")
 
 
 def test_without_its_kernel(server):
