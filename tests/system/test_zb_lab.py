@@ -263,12 +263,12 @@ def test_the_end_of_the_server_ends_it(server):
     assert_problem(asked.result(), 503, "draining")
 
 
-def test_what_has_begun_may_end_while_the_server_drains(server):
+def test_a_server_that_drains_begins_no_further_run(server):
     s = server(workers=1)
-    asked = s.later("POST", "/lab", {"experiment": "io", "n": 20, "workers": 1, "repeat": 1, "modes": ["sequential"]})
+    asked = s.later("POST", "/lab", {"experiment": "io", "n": 20, "workers": 1, "repeat": 9, "modes": ["sequential"]})
     wait_until(lambda: lab_programs(s), "the lab")
     s.stop()
-    assert asked.result().status == 503
+    assert_problem(asked.result(), 503, "draining")
 
 
 # ---- the page --------------------------------------------------------------------------------------
