@@ -55,4 +55,14 @@ static inline int clock_poll_ms(uint64_t now_ns, uint64_t deadline_ns)
     return ms > 60000 ? 60000 : (int)ms;
 }
 
+/* Microseconds from `now_ns` to the deadline, negative as soon as it has passed; INT64_MAX for CLOCK_NEVER. */
+static inline int64_t clock_left_us(uint64_t deadline_ns, uint64_t now_ns)
+{
+    if (deadline_ns == CLOCK_NEVER)
+        return INT64_MAX;
+    if (deadline_ns >= now_ns)
+        return (int64_t)((deadline_ns - now_ns) / CLOCK_NS_PER_US);
+    return -(int64_t)((now_ns - deadline_ns + CLOCK_NS_PER_US - 1) / CLOCK_NS_PER_US);
+}
+
 #endif

@@ -3,7 +3,7 @@
 #include <errno.h>
 
 #include "base/clock.h"
-#include "worker/json.h"
+#include "worker/writer.h"
 
 static struct job *of(struct prong_ctx *ctx)
 {
@@ -120,82 +120,56 @@ static enum prong_input host_input(struct prong_ctx *ctx, struct prong_buf *ret_
     return of(ctx)->input_kind;
 }
 
-static int fail_full(struct job *j, size_t bytes)
+/* As what a writer returns. */
+static int told(struct job *j, int rc, const struct err *err)
 {
-    if (output_is_full(j->out, bytes))
-        return job_fail(j,
-                        "The result is larger than %zu bytes; the server's limit is --result-max.",
-                        j->out->max);
-    return job_fail(j, "There is no memory for a result of %zu bytes.", j->out->size + bytes);
+    return rc < 0 ? job_fail(j, "%s", err->text) : 0;
 }
 
 static void *host_reserve(struct prong_ctx *ctx, size_t bytes)
 {
-    void *at = output_reserve(of(ctx)->out, bytes);
+    struct err err;
+    void *at = writer_reserve(of(ctx)->out, bytes, &err);
 
     if (at == NULL)
-        (void)fail_full(of(ctx), bytes);
+        (void)job_fail(of(ctx), "%s", err.text);
     return at;
 }
 
 static int host_write(struct prong_ctx *ctx, const void *data, size_t bytes)
 {
-    void *at = host_reserve(ctx, bytes);
-
-    if (at == NULL)
-        return -1;
-    if (bytes > 0)
-        memcpy(at, data, bytes);
-    return 0;
+    struct err err;
+    return told(of(ctx), writer_bytes(of(ctx)->out, data, bytes, &err), &err);
 }
 
 static int host_print(struct prong_ctx *ctx, const char *format, ...)
 {
-    va_list args, again;
-    char *at;
-    int n;
+    struct err err;
+    va_list args;
+    int rc;
 
     va_start(args, format);
-    va_copy(again, args);
-    n = vsnprintf(NULL, 0, format, args);
+    rc = writer_print(of(ctx)->out, &err, format, args);
     va_end(args);
-    at = n < 0 ? NULL : host_reserve(ctx, (size_t)n);
-    /* The NUL goes into the byte that an output keeps behind its end. */
-    if (at != NULL)
-        (void)vsnprintf(at, (size_t)n + 1, format, again);
-    va_end(again);
-    return at == NULL ? -1 : 0;
+    return told(of(ctx), rc, &err);
 }
 
 static int host_number(struct prong_ctx *ctx, double value)
 {
-    char text[JSON_NUMBER_MAX];
-    return host_write(ctx, text, json_number(value, text));
+    struct err err;
+    return told(of(ctx), writer_number(of(ctx)->out, value, &err), &err);
 }
 
 static int host_string(struct prong_ctx *ctx, const char *text, size_t bytes)
 {
-    char *at = host_reserve(ctx, bytes > of(ctx)->out->max ? bytes : json_quote_bytes(text, bytes));
-
-    if (at == NULL)
-        return -1;
-    (void)json_quote(text, bytes, at);
-    return 0;
+    struct err err;
+    return told(of(ctx), writer_string(of(ctx)->out, text, bytes, &err), &err);
 }
 
 static int host_media(struct prong_ctx *ctx, const char *media_type)
 {
-    struct job *j = of(ctx);
-    size_t n = strlen(media_type);
-
-    if (n == 0 || n > PROTO_MEDIA_MAX)
-        return job_fail(j, "The kernel's media type is not 1 to %d bytes long.", PROTO_MEDIA_MAX);
-    for (size_t i = 0; i < n; i++) {
-        if (media_type[i] < 0x20 || media_type[i] > 0x7e)
-            return job_fail(j, "The kernel's media type is not plain ASCII.");
-    }
-    memcpy(j->media, media_type, n + 1);
-    return 0;
+    struct err err;
+    return told(of(ctx), writer_media(of(ctx)->media, media_type, &err), &err);
 }
 
 static int host_progress(struct prong_ctx *ctx, uint64_t done, uint64_t total)
@@ -220,11 +194,7 @@ static int host_cancelled(struct prong_ctx *ctx)
 
 static int64_t host_left_us(struct prong_ctx *ctx)
 {
-    uint64_t deadline = of(ctx)->deadline_ns, now = clock_now_ns();
-
-    if (deadline == CLOCK_NEVER)
-        return INT64_MAX;
-    return ((int64_t)deadline - (int64_t)now) / (int64_t)CLOCK_NS_PER_US;
+    return clock_left_us(of(ctx)->deadline_ns, clock_now_ns());
 }
 
 static int host_wants_parts(struct prong_ctx *ctx)

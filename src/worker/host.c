@@ -4,8 +4,8 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "worker/json.h"
 #include "worker/task.h"
+#include "worker/writer.h"
 
 static struct task *of(struct prong_ctx *ctx)
 {
@@ -51,98 +51,56 @@ static int host_fail(struct prong_ctx *ctx, const char *format, ...)
     return -1;
 }
 
-static int fail_full(struct task *t, size_t bytes)
+/* As what a writer returns. */
+static int told(struct task *t, int rc, const struct err *err)
 {
-    if (output_is_full(t->out, bytes))
-        return task_fail(t,
-                         "The result is larger than %zu bytes; the server's limit is --result-max.",
-                         t->out->max);
-    return task_fail(t, "There is no memory for a result of %zu bytes.", t->out->size + bytes);
+    return rc < 0 ? task_fail(t, "%s", err->text) : 0;
 }
 
 static void *host_reserve(struct prong_ctx *ctx, size_t bytes)
 {
-    struct task *t = of(ctx);
-    void *at = output_reserve(t->out, bytes);
+    struct err err;
+    void *at = writer_reserve(of(ctx)->out, bytes, &err);
 
     if (at == NULL)
-        (void)fail_full(t, bytes);
+        (void)task_fail(of(ctx), "%s", err.text);
     return at;
 }
 
 static int host_write(struct prong_ctx *ctx, const void *data, size_t bytes)
 {
-    void *at = host_reserve(ctx, bytes);
-
-    if (at == NULL)
-        return -1;
-    if (bytes > 0)
-        memcpy(at, data, bytes);
-    return 0;
+    struct err err;
+    return told(of(ctx), writer_bytes(of(ctx)->out, data, bytes, &err), &err);
 }
 
 static int host_print(struct prong_ctx *ctx, const char *format, ...)
 {
-    char small[256];
-    va_list args, again;
-    char *at;
-    int n;
+    struct err err;
+    va_list args;
+    int rc;
 
     va_start(args, format);
-    va_copy(again, args);
-    n = vsnprintf(small, sizeof(small), format, args);
+    rc = writer_print(of(ctx)->out, &err, format, args);
     va_end(args);
-    at = n < 0 ? NULL : host_reserve(ctx, (size_t)n);
-    /* The NUL goes into the byte that an output keeps behind its end. */
-    if (at != NULL && (size_t)n < sizeof(small))
-        memcpy(at, small, (size_t)n);
-    else if (at != NULL)
-        (void)vsnprintf(at, (size_t)n + 1, format, again);
-    va_end(again);
-    return at == NULL ? -1 : 0;
+    return told(of(ctx), rc, &err);
 }
 
 static int host_number(struct prong_ctx *ctx, double value)
 {
-    char text[JSON_NUMBER_MAX];
-    return host_write(ctx, text, json_number(value, text));
+    struct err err;
+    return told(of(ctx), writer_number(of(ctx)->out, value, &err), &err);
 }
 
 static int host_string(struct prong_ctx *ctx, const char *text, size_t bytes)
 {
-    struct task *t = of(ctx);
-    size_t before = t->out->size;
-    size_t room = JSON_ESCAPE_MAX * bytes + 2;
-    char *at;
-
-    if (bytes > t->out->max)
-        return fail_full(t, bytes);
-    /* Near the limit it is measured first, so that a text that just fits does. */
-    if (output_is_full(t->out, room))
-        room = json_quote_bytes(text, bytes);
-    at = host_reserve(ctx, room);
-    if (at == NULL)
-        return -1;
-    t->out->size = before + json_quote(text, bytes, at);
-    return 0;
+    struct err err;
+    return told(of(ctx), writer_string(of(ctx)->out, text, bytes, &err), &err);
 }
 
-/* It becomes a header of the response: visible ASCII and spaces, nothing that could end the line.
- * */
 static int host_media(struct prong_ctx *ctx, const char *media_type)
 {
-    struct task *t = of(ctx);
-    size_t n = strlen(media_type);
-
-    if (n == 0 || n > PROTO_MEDIA_MAX)
-        return host_fail(ctx, "The kernel's media type is not 1 to %d bytes long.",
-                         PROTO_MEDIA_MAX);
-    for (size_t i = 0; i < n; i++) {
-        if (media_type[i] < 0x20 || media_type[i] > 0x7e)
-            return host_fail(ctx, "The kernel's media type is not plain ASCII.");
-    }
-    memcpy(t->media, media_type, n + 1);
-    return 0;
+    struct err err;
+    return told(of(ctx), writer_media(of(ctx)->media, media_type, &err), &err);
 }
 
 static int host_progress(struct prong_ctx *ctx, uint64_t done, uint64_t total)
@@ -165,14 +123,7 @@ static int host_cancelled(struct prong_ctx *ctx)
 
 static int64_t host_left_us(struct prong_ctx *ctx)
 {
-    uint64_t deadline = of(ctx)->order->frame->deadline_ns;
-    uint64_t now = clock_now_ns();
-
-    if (deadline == CLOCK_NEVER)
-        return INT64_MAX;
-    if (deadline >= now)
-        return (int64_t)((deadline - now) / CLOCK_NS_PER_US);
-    return -(int64_t)((now - deadline + CLOCK_NS_PER_US - 1) / CLOCK_NS_PER_US);
+    return clock_left_us(of(ctx)->order->frame->deadline_ns, clock_now_ns());
 }
 
 static int host_wants_parts(struct prong_ctx *ctx)
