@@ -131,6 +131,10 @@ void slots_fill(struct pool *p, struct generation *g, uint64_t now_ns)
         rc = fork_into(p, g, s);
         if (rc == 0)
             continue;
+        if (rc == -EPIPE) { /* the zygote has died, which is told and mended when its end is read */
+            slot_release(p, s);
+            return;
+        }
         log_error("cannot fork worker %u: %s; trying again", i, strerror(-rc));
         slot_release(p, s);
         wait_longer(s, now_ns);

@@ -4,7 +4,9 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -150,6 +152,37 @@ static void a_task_is_killed_only_in_the_worker_that_runs_it(void **state)
     assert_int_equal(atomic_load(&at.control.condemned[3]), 500);
 }
 
+/* Its end is read later; the workers of the next one must not wait for what its end has cost. */
+static void a_zygote_that_is_gone_makes_no_worker_wait(void **state)
+{
+    struct generation *g = &at.pool.lanes[1];
+    int epoll_fd = epoll_create1(EPOLL_CLOEXEC), pair[2];
+    char frame[PROTO_FRAME_MAX];
+    int fds[PROTO_FDS_MAX];
+    size_t fd_count = 0;
+
+    (void)state;
+    at.pool.epoll_fd = epoll_fd;
+    at.pool.config.result_bytes_max = 4096;
+    at.pool.shm_fd = g->intake_receive[0] = epoll_fd; /* any descriptor will do */
+    at.slot = (struct slot) {.channel = -1, .out_fd = -1};
+    check_close_fd(&at.zygote);
+    slots_fill(&at.pool, g, 1);
+    assert_int_equal(at.slot.state, SLOT_EMPTY);
+    assert_int_equal(at.slot.channel, -1);
+    assert_int_equal(chan_pair(pair), 0);
+    (void)close(g->control);
+    g->control = pair[0];
+    at.zygote = pair[1];
+    slots_fill(&at.pool, g, 2);
+    assert_int_equal(at.slot.state, SLOT_FORKING);
+    assert_true(chan_recv(at.zygote, frame, sizeof(frame), fds, &fd_count, MSG_DONTWAIT) > 0);
+    assert_int_equal(((struct proto_head *)(void *)frame)->type, PROTO_FORK);
+    chan_close_fds(fds, fd_count);
+    slot_release(&at.pool, &at.slot);
+    (void)close(epoll_fd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -159,6 +192,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_worker_is_found_by_its_pid, set_up, tear_down),
         cmocka_unit_test_setup_teardown(nobody_is_killed_in_an_empty_slot, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_task_is_killed_only_in_the_worker_that_runs_it, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_zygote_that_is_gone_makes_no_worker_wait, set_up,
                                         tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
