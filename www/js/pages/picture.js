@@ -175,7 +175,7 @@ async function execute() {
   doomed = null;
   await trying(async () => {
     await ask(`/workers/${pid}`, { method: "DELETE" });
-    if (running === null) log(`Worker ${pid} was killed while it drew nothing.`);
+    log(`Worker ${pid} is killed${running === null ? ", while it drew nothing" : ""}.`);
   });
 }
 
@@ -188,6 +188,7 @@ async function kill(pid) {
   if (!isYes) return;
   doomed = pid;
   if (running === null) draw();
+  else if (workers.hasDrawn(pid)) execute();
 }
 
 // ---- the start ----

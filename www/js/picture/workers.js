@@ -71,6 +71,7 @@ export function workersOf(list, kill) {
       draw(row);
       return row.colour;
     },
+    hasDrawn: (pid) => rows.get(pid).tiles > 0,
     died(pid) {
       living.delete(pid);
       if (!rows.has(pid)) return;
