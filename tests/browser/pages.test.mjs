@@ -27,9 +27,10 @@ const outlineOf = (element) => element.evaluate((e) => {
 
 const FIRST_VIEW_BYTES = 100_000;
 
-// What came over the wire so far, heads and all; what still streams is not counted.
+// What came over the wire so far, heads and all; what still streams is not counted, nor is what was computed.
 const transferred = (page) => page.evaluate(() =>
   [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")]
+    .filter(({ name }) => !new URL(name).pathname.startsWith("/compute/"))
     .reduce((sum, { transferSize }) => sum + transferSize, 0));
 
 for (const target of PAGES) {
