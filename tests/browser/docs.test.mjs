@@ -58,6 +58,11 @@ pageTest("schemas unfold into tables, as deep as they go", prong, async ({ page 
   await answer.getByRole("row", { name: /^error / }).getByText("members").click();
   assert.match(await answer.getByRole("row", { name: /^request_id / }).textContent(), /UUID/);
   assert.match(await answer.getByRole("row", { name: /^eta / }).textContent(), /number or null/);
+  await open(page, "/docs#run_lab");
+  const report = operation(page, "run_lab").locator(".answer", { hasText: "200" });
+  await report.getByText("LabReport", { exact: true }).first().click();
+  const names = await report.getByRole("row").locator("td:first-child").allTextContents();
+  assert.ok(names.includes("order") && names.includes("advice"), "those of the plan, and its own");
 });
 
 pageTest("an unfolded operation is clean for axe and fits a telephone", prong, async ({ page }) => {
@@ -177,6 +182,7 @@ pageTest("a stream is left by a button, and its work stops", prong, async ({ pag
   await its.getByLabel("as a stream of events").check();
   await send(page, "get_compute_sleep");
   await answered(page, "get_compute_sleep").locator(".events li").first().waitFor();
+  await its.getByText("listening", { exact: true }).waitFor();
   await until(async () => (await busy()) === 1, "it runs");
   await its.getByRole("button", { name: "Stop" }).click();
   await its.getByText("stopped", { exact: true }).waitFor();

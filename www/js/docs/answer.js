@@ -79,12 +79,15 @@ async function showEvents(response, place) {
 
 // ---- all of it ----
 
-// Shows the answer in `place` as it comes. Throws when there is none, and when `signal` is aborted.
-export async function send({ method, path, headers, type, body }, place, signal) {
+// Shows the answer in `place` as it comes, and calls `arrived(what goes on)` when its head is there. Throws when there is
+// none, and when `signal` is aborted.
+export async function send({ method, path, headers, type, body }, place, signal, arrived) {
   const began = performance.now();
   const all = body === null ? headers : { ...headers, "Content-Type": type };
   const response = await request(path, { method, headers: all, body: body ?? undefined, signal });
   place.replaceChildren(...headOf(response, (performance.now() - began) / 1000));
-  if (essence(response.headers.get("Content-Type") ?? "") === EVENTS) await showEvents(response, place);
+  const isStream = essence(response.headers.get("Content-Type") ?? "") === EVENTS;
+  arrived(isStream ? "listening" : "");
+  if (isStream) await showEvents(response, place);
   else place.append(...await bodyView(response, path.split(/[/?]/).filter(Boolean).slice(0, 2).join("-")));
 }

@@ -76,7 +76,7 @@ function tryingView(description, operation) {
     place.replaceChildren();
     setText(state, "waiting for the answer");
     try {
-      await send(request, place, running.signal);
+      await send(request, place, running.signal, (what) => setText(state, what));
       setText(state, "");
     } catch (error) {
       setText(state, error.name === "AbortError" ? "stopped" : error.message);

@@ -51,13 +51,12 @@ export const rich = (text) =>
 // The schema whose members are to be shown, behind references, arrays and alternatives; null when there is none.
 function membersOf(description, schema) {
   if (schema === undefined) return null;
-  const target = description.follow(schema);
-  if (target.type === "array") return membersOf(description, target.items);
-  for (const one of [...(target.anyOf ?? []), ...(target.allOf ?? [])]) {
-    const found = membersOf(description, one);
-    if (found !== null) return { ...found, properties: { ...found.properties, ...target.properties } };
-  }
-  return target.properties === undefined ? null : target;
+  const { type, items, anyOf = [], allOf = [], properties, required = [] } = description.follow(schema);
+  if (type === "array") return membersOf(description, items);
+  const own = properties === undefined ? null : { properties, required };
+  const parts = [...[...anyOf, ...allOf].map((one) => membersOf(description, one)), own].filter((part) => part !== null);
+  if (parts.length === 0) return null;
+  return { properties: Object.assign({}, ...parts.map((part) => part.properties)), required: parts.flatMap((part) => part.required) };
 }
 
 // Folded away, and made when it is opened: schemas may refer to each other without end.
@@ -79,7 +78,7 @@ function row(description, [name, schema], required) {
 }
 
 function tableOf(description, schema) {
-  const { properties, required = [] } = membersOf(description, schema);
+  const { properties, required } = membersOf(description, schema);
   return h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": `Members of ${typeOf(description, schema)}` },
     h("table", { class: "bare" },
       h("caption", {}, `Members of ${typeOf(description, schema)}; ? marks those that may be absent`),
