@@ -12,6 +12,7 @@ import urllib.parse
 import jsonschema
 import pytest
 from conftest import DIR, ROOT, assert_problem, events_of, wait_until
+from site_server import Site
 
 METHODS = {"get", "post", "put", "delete"}
 
@@ -259,6 +260,20 @@ def test_the_lab(d):
     assert d.ask("POST", "/lab", None, body, accept="image/png").status == 406
 
 
+def test_pages(server):
+    site = Site()
+    d = Described(server(workers=1, fetch_allow=f"127.0.0.1:{site.port}", fetch_requests=1))
+    body = {"urls": [f"{site.url}/page", f"{site.url}/loop", "http://127.0.0.1/", "nonsense"]}
+    assert d.ask("POST", "/fetch", None, body).status == 200
+    assert events_of(d.ask("POST", "/fetch", None, body, accept="text/event-stream").text)[-1][0] == "result"
+    assert d.ask("POST", "/fetch", None, {"urls": []}).status == 400
+    running = d.s.later("POST", "/fetch", {"urls": [f"{site.url}/slow?1"]})
+    wait_until(lambda: site.open == 1, "one under way")
+    assert d.ask("POST", "/fetch", None, body).status == 503
+    d.check("POST", "/fetch", running.result())
+    site.close()
+
+
 def test_kernels_and_workers(d):
     assert d.ask("POST", "/kernels/reload").status == 200
     wait_until(lambda: d.s.status()["reload"] is None, "the reload is over")
@@ -405,9 +420,10 @@ def test_examples_of_kernels_run(d):
 
 
 def test_examples_of_bodies_are_taken(d):
+    """That of /fetch names this machine alone, which is refused row by row."""
     for method, path, target in (
         ("POST", "/jobs", "/jobs"), ("PUT", "/state/{key}", "/state/e1"), ("POST", "/state/{key}/add", "/state/e2/add"),
-        ("POST", "/lab", "/lab"),
+        ("POST", "/lab", "/lab"), ("POST", "/fetch", "/fetch"),
     ):
         content = d.follow(d.operation(method, path)["requestBody"])["content"]["application/json"]
         d.validate(content["schema"], content["example"])
