@@ -97,6 +97,7 @@ def fixed(name, data):
 
 
 fixed("page", answer(page()))
+fixed("markup", answer("<title>&lt;img src=x onerror=alert(1)&gt;</title><a href='javascript:alert(1)'>no</a><p>&lt;b&gt;bold&lt;/b&gt;"))
 fixed("404", answer(page("missing", "it is not here"), status="404 Not Found"))
 fixed("empty", answer(""))
 fixed("text", answer("one two two", "text/plain"))
