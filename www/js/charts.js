@@ -5,13 +5,25 @@ import { clock, number } from "./format.js";
 
 const HEIGHT = 180;
 
+const hours = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+const seconds = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+const timesOf = (splits, step) => splits.map((t) => (step < 60 ? seconds : hours).format(t * 1000));
+
+// Between two that are not known a value would be a line without length: it becomes a point.
+const isolated = (chart, series) => {
+  const values = chart.data[series];
+  const isKnown = (i) => values[i] !== null && values[i] !== undefined;
+  return values.flatMap((_, i) => (isKnown(i) && !isKnown(i - 1) && !isKnown(i + 1) ? [i] : []));
+};
 
 function axes(format) {
   const ink = resolve("--quiet"), line = resolve("--line");
   const common = { stroke: ink, font: "11px system-ui", grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1, size: 4 } };
   return [
-    { ...common, grid: { show: false } },
+    { ...common, size: 30, space: 56, grid: { show: false }, values: (_, splits, __, ___, step) => timesOf(splits, step) },
     { ...common, size: 52, values: (_, splits) => splits.map((v) => format(v)) },
   ];
 }
@@ -30,16 +42,17 @@ function seriesOf(lines) {
   return lines.map(({ title, colour: name, fill, dash }) => {
     const stroke = resolve(name);
     return {
-      label: title, stroke, width: 1.5, dash, points: { show: false }, spanGaps: false,
+      label: title, stroke, width: 1.5, dash, points: { show: true, size: 4, width: 0, fill: stroke, filter: isolated }, spanGaps: false,
       fill: fill ? stroke.replace(/^rgb\((.*)\)$/, "rgba($1, 0.14)") : undefined,
     };
   });
 }
 
-// {title, lines: [{key, title, colour: "--chart-1", fill, dash}], format: (value) => text, summary: (columns) => text}
+// {title, lines: [{key, title, colour: "--chart-1", fill, dash}], format: (value) => text, summary: (columns) => text,
+// least: what the scale reaches at least}
 // gives {element, show(columns)}: columns are arrays by name, "t" in Unix seconds among them, oldest first. `summary` is
 // what the caption says now, for who cannot see the lines.
-export function timeChart({ title, lines, format = number, summary }) {
+export function timeChart({ title, lines, format = number, summary, least = 0 }) {
   const plot = h("div", { class: "plot", role: "img" });
   const now = h("span", { class: "now" });
   const legend = h("span", { class: "legend" }, lines.map(({ title: text, colour: name }) => {
@@ -64,7 +77,7 @@ export function timeChart({ title, lines, format = number, summary }) {
     chart?.destroy();
     chart = new uPlot({
       width: width(), height: HEIGHT, legend: { show: false }, cursor: { y: false, points: { size: 6 } },
-      scales: { y: { range: (_, low, high) => [0, high > 0 ? high * 1.1 : 1] } },
+      scales: { y: { range: (_, low, high) => [0, Math.max(least, high * 1.1) || 1] } },
       series: [{}, ...seriesOf(lines)], axes: axes(format),
     }, data(), plot);
   }
