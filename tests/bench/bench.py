@@ -21,6 +21,7 @@ import sys
 import time
 
 import collect  # noqa: F401 -- its rows
+import dashboard  # noqa: F401 -- its rows
 import durable  # noqa: F401 -- its rows
 import front  # noqa: F401 -- its rows
 import kernels  # noqa: F401 -- its rows
