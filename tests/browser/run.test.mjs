@@ -51,12 +51,19 @@ for (const name of EXAMPLES) {
   });
 }
 
-pageTest("every kernel that is served is tried here, and can be chosen", prong, async ({ page }) => {
+pageTest("every kernel that is served can be chosen, and is tried here", prong, async ({ page }) => {
   const { kernels } = await prong.json("/compute");
   await open(page, "/run");
-  const names = await page.locator("#kernel option").allTextContents();
-  assert.deepEqual(names, kernels.map(({ name }) => name));
-  assert.deepEqual(names.filter((name) => !EXAMPLES.includes(name)), ["fault", "wordcount"]);
+  assert.deepEqual(await page.locator("#kernel option").allTextContents(), kernels.map(({ name }) => name));
+  const withExample = kernels.filter(({ pure, example }) => pure && example.includes("?")).map(({ name }) => name);
+  assert.deepEqual(withExample.filter((name) => name !== "fault").sort(), EXAMPLES);
+});
+
+pageTest("a kernel that is not pure is run, and called by POST alone", prong, async ({ page }) => {
+  await open(page, "/run?kernel=lab&mode=threads&n=1000");
+  await run(page);
+  assert.equal(typeof JSON.parse(await result(page)), "object");
+  assert.match(await callFor(page, "wrk"), /^cat > post.lua/);
 });
 
 pageTest("raw text is counted, typed and out of a file", prong, async ({ page }) => {
@@ -71,6 +78,12 @@ pageTest("raw text is counted, typed and out of a file", prong, async ({ page })
   assert.equal(await page.getByLabel("Sent as").inputValue(), "text/csv");
   await run(page);
   assert.deepEqual(JSON.parse(await result(page)).words, 3);
+  await open(page, "/run?kernel=page");
+  await page.getByRole("button", { name: "Raw text" }).click();
+  await page.getByLabel("Text", { exact: true }).fill("<title>One &amp; two</title>");
+  await page.getByLabel("Sent as").fill("text/html");
+  await run(page);
+  assert.equal(JSON.parse(await result(page)).title, "One & two");
 });
 
 pageTest("bytes come back as they went, and can be saved", prong, async ({ page }) => {
