@@ -7,7 +7,7 @@ import { promisify } from "node:util";
 import { assert, axe, fitsPhone, pageTest, prongFor, ROOT, screenshot } from "./harness.mjs";
 
 const prong = prongFor({ workers: 2, enableFaultKernel: true });
-const EXAMPLES = ["echo", "map", "mandelbrot", "matmul", "pi", "primes", "sleep", "stats", "sum"];
+const EXAMPLES = ["echo", "mandelbrot", "map", "matmul", "pi", "primes", "sleep", "stats", "sum"];
 const AWKWARD = "\"quotes\" 'and' $HOME `x` \\n, back\\\\slash\nsecond line: Grüße, 日本, 🦆";
 
 async function open(page, target) {
