@@ -456,6 +456,20 @@ class Server:
     def wait_busy(self, count, seconds=None):
         wait_until(lambda: len(self.busy()) >= count, lambda: f"{count} workers busy: {self.status()}", seconds)
 
+    @contextlib.contextmanager
+    def held(self, **more):
+        """The only worker has a request, which is given back, and stands still: what comes meanwhile waits, however long it
+        takes to come. Afterwards that request is soon through."""
+        request = self.later("GET", "/compute/sleep?seconds=0.1", **more)
+        self.wait_busy(1)
+        (pid,) = self.worker_pids()
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield request
+            assert not request.is_done, "the worker was free: proves nothing"
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
     def wait_queued(self, count, seconds=None):
         wait_until(lambda: self.queued() >= count, lambda: f"{count} requests queued: {self.status()}", seconds)
 

@@ -1,6 +1,5 @@
 """Small calls of a kernel that has `batch` are computed together, and what becomes of one of them is its own."""
 import collections
-import contextlib
 import os
 import pathlib
 import re
@@ -49,26 +48,13 @@ def naps(pids):
     return sum(int(re.search(r"^voluntary_ctxt_switches:\s*(\d+)", text, re.M).group(1)) for text in texts)
 
 
-@contextlib.contextmanager
-def held(s):
-    """The only worker is busy, and stands still; the request that it has. Once it goes on, that is soon through."""
-    first = s.later("GET", "/compute/sleep?seconds=0.1")
-    s.wait_busy(1)
-    (pid,) = s.worker_pids()
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield first
-    finally:
-        os.kill(pid, signal.SIGCONT)
-
-
 def wait_parked(s, count):
     wait_until(lambda: s.metric("prong_http_requests_parked") == count, "all accepted")
 
 
 def gathered(s, queries, **headers):
     """These calls, which find the only worker busy, and so each other."""
-    with held(s) as first:
+    with s.held() as first:
         calls = [s.later("GET", f"/compute/batcher?{query}", **headers) for query in queries]
         wait_parked(s, 1 + len(calls))
     return first, calls
@@ -232,7 +218,7 @@ def test_workers_die_and_clients_leave_and_nothing_is_lost(batcher):
 def test_who_leaves_stops_its_own(batcher):
     s = batcher()
     with s.connect() as leaver:
-        with held(s) as first:
+        with s.held() as first:
             leaver.sendall(b"GET /compute/batcher?mode=spin HTTP/1.1\r\nHost: x\r\n\r\n")
             calls = [s.later("GET", f"/compute/batcher?n={n}") for n in range(3)]
             wait_parked(s, 5)
@@ -250,7 +236,7 @@ def test_who_leaves_stops_its_own(batcher):
 
 def test_who_leaves_while_it_waits_is_left_out(batcher):
     s = batcher()
-    with held(s) as first:
+    with s.held() as first:
         with s.connect() as leaver:
             leaver.sendall(b"GET /compute/batcher?mode=spin HTTP/1.1\r\nHost: x\r\n\r\n")
             wait_parked(s, 2)
@@ -261,7 +247,7 @@ def test_who_leaves_while_it_waits_is_left_out(batcher):
 
 def test_one_that_is_late_stops_its_own(batcher):
     s = batcher()
-    with held(s) as first:
+    with s.held() as first:
         late = s.later("GET", "/compute/batcher?mode=spin", prong_timeout="2")
         calls = [s.later("GET", f"/compute/batcher?n={n}") for n in range(3)]
         wait_parked(s, 5)
@@ -311,7 +297,7 @@ def test_under_load_all_come_back_right_and_together(batcher):
 def test_classes_and_clients_go_together(batcher):
     """Of two classes, and from two addresses: who is next takes the others along."""
     s = batcher()
-    with held(s) as first:
+    with s.held() as first:
         calls = [
             s.later("GET", f"/compute/batcher?n={n}", source=f"127.0.0.{2 + n % 2}", prong_priority=("high", "low")[n // 2 % 2])
             for n in range(8)
