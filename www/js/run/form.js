@@ -80,9 +80,7 @@ function fieldOf(name, schema, isRequired) {
   };
 }
 
-// {element, fill(texts by name), given(): [[name, text]] that are not the defaults, values(): [[name, JSON text, text]],
-// mark(name, sentence): whether there is such a field, clear(), hideInput(whether the parameter that is the input is not
-// asked for)}. values() throws a FieldTrouble.
+// What is typed for a parameter cannot even be sent.
 export class FieldTrouble extends Error {
   constructor(name, message) {
     super(message);
@@ -90,6 +88,9 @@ export class FieldTrouble extends Error {
   }
 }
 
+// {element, fill(texts by name), given(): [[name, text]] that are not the defaults, values(): [[name, JSON text, text]],
+// mark(name, sentence): whether there is such a field, clear(), hideInput(whether the parameter that is the input is not
+// asked for)}. values() throws a FieldTrouble.
 export function formOf({ properties = {}, required = [] }) {
   const fields = new Map(Object.entries(properties).map(([name, schema]) =>
     [name, fieldOf(name, schema, required.includes(name))]));
