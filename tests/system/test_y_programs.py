@@ -140,10 +140,13 @@ def test_work_that_is_split(folder, start):
     """)
     s = start()
     expected = b"<" + "".join(f"{i};" for i in range(1000)).encode() + b">"
-    for _ in range(3):
+
+    def is_split():
         answer = s.get("/compute/rows?n=1000")
         assert (answer.status, answer.body) == (200, expected)
-    assert answer.receipt["chunks"] > 1
+        return answer.receipt["chunks"] > 1
+
+    wait_until(is_split, "it is known to be worth splitting")
     assert s.get("/compute/rows?n=0").body == b"<>"
 
 

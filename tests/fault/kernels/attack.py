@@ -91,7 +91,14 @@ def say(data):
 
 
 def fds():
-    return len([os.dup(2) for _ in range(1000)])
+    taken = []
+    try:
+        for _ in range(1000):
+            taken.append(os.dup(2))
+        return len(taken)
+    finally:  # the program lives on, and the next attack needs some
+        for fd in taken:
+            os.close(fd)
 
 
 def memfd():
