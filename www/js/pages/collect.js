@@ -2,6 +2,7 @@
 
 import { curlOf, events, getJson } from "../api.js";
 import { askedIn, DEFAULTS, hashOf } from "../collect/address.js";
+import { EXAMPLES } from "../collect/examples.js";
 import { pagesOf, wordsOf } from "../collect/rows.js";
 import { factorText, failuresText, summaryOf } from "../collect/summary.js";
 import { $, csvOf, download, h, setText } from "../dom.js";
@@ -11,13 +12,6 @@ import { copyButton, notice, startPage, trying } from "../shell.js";
 const URLS_MAX = 1000;
 const DRAW_EVERY_MS = 200;
 const SIZES = [64 << 10, 256 << 10, 1 << 20, 4 << 20, 16 << 20];
-const EXAMPLES = [
-  "https://example.org/", "https://www.iana.org/help/example-domains", "https://www.rfc-editor.org/rfc/rfc9110.html",
-  "https://www.rfc-editor.org/rfc/rfc9457.html", "https://docs.python.org/3/library/threading.html",
-  "https://docs.python.org/3/library/multiprocessing.html", "https://docs.python.org/3/glossary.html",
-  "https://en.wikipedia.org/wiki/Amdahl%27s_law", "https://en.wikipedia.org/wiki/Global_interpreter_lock",
-  "https://www.gnu.org/software/libmicrohttpd/", "https://curl.se/libcurl/", "https://www.kernel.org/",
-];
 
 const narrow = matchMedia("(max-width: 60rem)"); // the result is below the form then
 
