@@ -42,8 +42,9 @@ static void tell_worker(struct listener *l, int pid)
 {
     CLEANUP_FREE char *text = pid == l->told_pid ? NULL : event_worker(pid);
 
-    l->told_pid = pid;
-    post_text(l, "worker", text);
+    /* Told again before the next part, if there was no room for it. */
+    if (text != NULL && stream_post(l->stream, "worker", 0, text, strlen(text)))
+        l->told_pid = pid;
 }
 
 static void tell_part(struct job *job, int pid, const void *data, size_t bytes)

@@ -75,9 +75,9 @@ static void post_part(struct listener *l, const struct durable_event *e)
 {
     CLEANUP_FREE char *worker = e->pid == l->told_pid ? NULL : event_worker(e->pid);
 
-    l->told_pid = e->pid;
-    if (worker != NULL)
-        post_text(l, "worker", 0, worker);
+    /* Told again before the next part, if there was no room for it. */
+    if (worker != NULL && stream_post(l->stream, "worker", 0, worker, strlen(worker)))
+        l->told_pid = e->pid;
     (void)stream_post(l->stream, "part", e->number, e->data, e->bytes);
 }
 
