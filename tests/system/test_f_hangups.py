@@ -82,7 +82,7 @@ def test_leaving_while_the_answer_comes(server):
 
 
 def test_others_do_not_notice(server):
-    s = server(workers=2)
+    s = server(workers=2, timeout=86400)  # long enough for all the work that is asked for and not wanted
     steady = [s.later("GET", f"/compute/primes?limit={20000000 + i % 3}") for i in range(6)]
     for _ in range(fewer(50)):
         send(s, "sleep?seconds=60").close()

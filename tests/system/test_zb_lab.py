@@ -81,9 +81,14 @@ def test_the_machine_is_told(s):
 
 def test_one_lock_buys_nothing(s):
     """Its threads never compute at the same time, so they cannot take less than the time that one thread computes. That is
-    the CPU time of the sequential run, which other work on the machine does not stretch as it does the wall time."""
-    runs = runs_of(lab(s, "cpu", n=200000000, workers=2, repeat=3, modes=["sequential", "threads+gil"]))
-    assert runs["threads+gil"]["median_s"] >= 0.95 * min(runs["sequential"]["cpu_s"]), runs
+    the CPU time of the sequential run, which other work on the machine does not stretch as it does the wall time. A core is
+    not always as fast, though, so three labs are enough of a chance: two threads at once would take half of it in each."""
+    for _ in range(3):
+        runs = runs_of(lab(s, "cpu", n=200000000, workers=2, repeat=3, modes=["sequential", "threads+gil"]))
+        if runs["threads+gil"]["median_s"] >= 0.95 * min(runs["sequential"]["cpu_s"]):
+            break
+    else:
+        pytest.fail(f"it buys something: {runs}")
     assert min(runs["threads+gil"]["switches"]) >= 2
     spans = sorted(span for lane in runs["threads+gil"]["lanes"] for span in lane["spans"])
     assert len(spans) >= 2
