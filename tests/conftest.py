@@ -460,9 +460,9 @@ class Server:
     def held(self, **more):
         """The only worker has a request, which is given back, and stands still: what comes meanwhile waits, however long it
         takes to come. Afterwards that request is soon through."""
-        request = self.later("GET", "/compute/sleep?seconds=0.1", **more)
-        self.wait_busy(1)
         (pid,) = self.worker_pids()
+        request = self.later("GET", f"/compute/sleep?seconds={0.25 * SLOW}", **more)
+        self.wait_busy(1)
         os.kill(pid, signal.SIGSTOP)
         try:
             yield request
