@@ -171,7 +171,7 @@ $(B)/fuzz_%: tests/fuzz/fuzz_%.c $(HARNESS_PARTS) $(B)/libserver.a | deps-fuzz
 
 TEST_ENV = PRONG_BUILD=$(BUILD) PRONG_DIR=$(CURDIR)/$(B) PRONG_ZYGOTE=$(CURDIR)/$(B)/prong-zygote \
 	PRONG_KERNELS=$(CURDIR)/$(B)/kernels PRONG_TEST_KERNELS=$(CURDIR)/$(B)/test-kernels PYTHONDONTWRITEBYTECODE=1
-PYTEST = $(TEST_ENV) $(PYTHON) -m pytest -q -p no:cacheprovider
+PYTEST = $(TEST_ENV) $(PYTHON) -m pytest -q -o cache_dir=$(CURDIR)/$(B)/tests/pytest
 
 BROWSER := build/browser
 BROWSER_BUILDS := release debug
@@ -180,7 +180,11 @@ check: check-unit check-system $(if $(filter $(BROWSER_BUILDS),$(BUILD)),check-b
 check-unit: all $(UNIT) $(REPLAYS) $(TEST_KERNELS) $(BENCH_PROGRAMS) ## unit tests only
 	@$(TEST_ENV) sh tests/unit/run.sh $(UNIT) $(REPLAYS)
 check-system: deps-check all $(TEST_KERNELS) ## wall, SDK, system and fault tests only (T=path or -k word)
-	$(PYTEST) $(or $(T),$(BESIDE) $(filter-out $(UNSEEN_$(BUILD)),tests/fault tests/system tests/sdk tests/wall) $(UNSEEN))
+	$(if $(T),$(PYTEST) $(T),$(PYTEST) $(BESIDE) $(SEEN) || $(PYTEST) $(AGAIN) $(SEEN))
+# What failed beside others is run once more, alone: a machine that is too busy for a test is no failure, one that fails
+# twice is.
+AGAIN = --last-failed --last-failed-no-failures none
+SEEN = $(filter-out $(UNSEEN_$(BUILD)),tests/fault tests/system tests/sdk tests/wall) $(UNSEEN)
 # Files beside each other, whole ones, and one more than there are cores: they wait as much as they compute.
 # Those that take long come first.
 BESIDE = -n $(shell expr 1 + $$(nproc)) --dist loadfile
