@@ -250,7 +250,7 @@ def test_without_room_there_is_no_cache(cached):
     s = cached(cache_max=0, express=0)
     for _ in range(2):
         assert "Prong-Cache" not in s.get("/compute/echo").headers
-    assert all(r.result().status == 200 for r in asleep(s, 0.3, 4))
+    assert all(r.result().status == 200 for r in asleep(s, 1.5, 4))
     assert tasks(s) == 6
     assert s.status()["cache"]["capacity"] == 0
 
