@@ -61,6 +61,7 @@ pageTest("schemas unfold into tables, as deep as they go", prong, async ({ page 
   await open(page, "/docs#run_lab");
   const report = operation(page, "run_lab").locator(".answer", { hasText: "200" });
   await report.getByText("LabReport", { exact: true }).first().click();
+  await report.getByRole("row").first().waitFor();
   const names = await report.getByRole("row").locator("td:first-child").allTextContents();
   assert.ok(names.includes("order") && names.includes("advice"), "those of the plan, and its own");
 });

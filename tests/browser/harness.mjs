@@ -119,6 +119,14 @@ export function pageTest(name, prong, ...rest) {
   });
 }
 
+// Opens the table of figures in `region`, which is made when it is opened, and gives it.
+export async function openTable(region) {
+  await region.getByText("As a table").click();
+  const table = region.locator(".as-table table");
+  await table.waitFor();
+  return table;
+}
+
 // ---- what is asked of every page ----
 
 // Runs `work(look)` in the light and in the dark look, and leaves the page light.

@@ -2,7 +2,7 @@
 
 import { readFile } from "node:fs/promises";
 
-import { assert, axe, fitsPhone, pageTest, prongFor, screenshot } from "./harness.mjs";
+import { assert, axe, fitsPhone, openTable, pageTest, prongFor, screenshot } from "./harness.mjs";
 
 const prong = prongFor({ workers: 2 });
 
@@ -21,8 +21,8 @@ const bars = (page) => card(page, "Time that passed").locator("svg");
 
 // The text of each row of an open table, by its cells.
 async function tableIn(region) {
-  await region.getByText("As a table").click();
-  return region.locator("tbody tr").evaluateAll((rows) => rows.map((row) => [...row.cells].map((cell) => cell.textContent)));
+  const table = await openTable(region);
+  return table.locator("tbody tr").evaluateAll((rows) => rows.map((row) => [...row.cells].map((cell) => cell.textContent)));
 }
 
 pageTest("computing shows four bars, and what each has found", prong, async ({ page }) => {

@@ -196,8 +196,12 @@ pageTest("a durable job outlives the page, and is cancelled from it", prong, { a
   const id = await page.locator("#job a").first().textContent();
   const stateOf = async () => (await prong.json(`/jobs/${id}`)).state;
   await until("it runs", async () => (await stateOf()) === "running");
+  const asked = [];
+  await page.route(`**/jobs/${id}`, (route) => { asked.push(route); }, { times: 1 });
   await page.reload();
-  await page.locator("#state", { hasText: "running" }).waitFor();
+  await until("it asks for the job", async () => asked.length === 1);
+  assert.equal(await page.getByRole("button", { name: "Cancel" }).isVisible(), false, "not before it is known what to cancel");
+  await asked[0].continue();
   await page.getByRole("button", { name: "Cancel" }).click();
   await page.getByRole("dialog").getByRole("button", { name: "Cancel the job" }).click();
   await state(page, "bad");

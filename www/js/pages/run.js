@@ -119,12 +119,12 @@ function note(call, how, receipt, isGood) {
   runs.add({ at: Date.now() / 1000, what, href: addressOf(), how, isGood, receipt: receipt ?? null });
 }
 
-function begin() {
+function begin(how) {
   running = new AbortController();
   form.clear();
   for (const name of ["timeout", "chunks"]) markOption(name, "");
   $("go").disabled = $("as-job").disabled = true;
-  $("cancel").hidden = false;
+  $("cancel").hidden = how === "job"; // until it is known which one
   $("body").replaceChildren();
   $("receipt").hidden = true;
   $("result").setAttribute("aria-busy", "true");
@@ -142,7 +142,7 @@ function end() {
 // Runs `work(call, signal, tell)` and shows what comes of it.
 async function conduct(how, work) {
   if (running !== null) return;
-  begin();
+  begin(how);
   const { signal } = running;
   let call = null;
   try {
@@ -180,7 +180,7 @@ function showJob(job) {
   followed = job;
   $("job").replaceChildren("Durable job ", h("a", { href: job.links.self, class: "mono" }, job.id), ". It goes on when this page is left, and its ",
     h("a", { href: job.links.result }, "result"), " is kept.");
-  $("job").hidden = false;
+  $("job").hidden = $("cancel").hidden = false;
   showState("busy", job.state);
   changed();
 }
