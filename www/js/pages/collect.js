@@ -6,6 +6,7 @@ import { EXAMPLES } from "../collect/examples.js";
 import { pagesOf, wordsOf } from "../collect/rows.js";
 import { factorText, failuresText, summaryOf } from "../collect/summary.js";
 import { $, csvOf, download, h, setText } from "../dom.js";
+import { isRunning, offerStop, runErrand, showProgress, showState } from "../errand.js";
 import { bytes, count, milliseconds } from "../format.js";
 import { copyButton, notice, startPage, trying } from "../shell.js";
 
@@ -14,8 +15,6 @@ const DRAW_EVERY_MS = 200;
 const SIZES = [64 << 10, 256 << 10, 1 << 20, 4 << 20, 16 << 20];
 
 const narrow = matchMedia("(max-width: 60rem)"); // the result is below the form then
-
-let running = null; // the AbortController of the collection under way
 
 // ---- the form ----
 
@@ -84,9 +83,9 @@ function makeForm() {
   });
   $("ask").addEventListener("submit", (event) => {
     event.preventDefault();
-    if (running === null && check(asked())) run(asked());
+    if (!isRunning() && check(asked())) run(asked());
   });
-  $("stop").addEventListener("click", () => running?.abort());
+  offerStop();
   $("curl").addEventListener("click", () => trying(async () => {
     await navigator.clipboard.writeText(curlOf("/fetch", { json: asked() }));
     notice("Copied.");
@@ -94,19 +93,6 @@ function makeForm() {
 }
 
 // ---- what is shown ----
-
-function showState(text, trouble = "") {
-  setText($("state"), text);
-  setText($("trouble"), trouble);
-  $("trouble").hidden = trouble === "";
-}
-
-function setRunning(controller) {
-  running = controller;
-  $("go").disabled = controller !== null;
-  $("stop").hidden = $("progress").hidden = controller === null;
-  $("result").setAttribute("aria-busy", String(controller !== null));
-}
 
 const csvColumns = ["url", "final_url", "status", "content_type", "charset", "bytes", "sha256", "title", "links_total", "started_ms", "time_ms", "words", "top", "error", "detail"];
 
@@ -165,39 +151,34 @@ async function follow(json, view, signal) {
   for await (const { event, data } of events("/fetch", { json, signal })) {
     const value = JSON.parse(data);
     if (event === "page") view.add(value);
-    else if (event === "progress") Object.assign($("progress"), { max: value.total, value: value.done });
+    else if (event === "progress") showProgress(value);
     else if (event === "error") throw new Error(value.detail);
     else if (event === "result") return value;
   }
   throw new Error("The connection was lost before all pages were there. Collect them again.");
 }
 
-function sayEnd(view, result) {
+function endText(view, result) {
   const failures = failuresText(view.pages.rows());
   const lost = result.lost > 0 ? ` ${count(result.lost)} came faster than this page could take them and are not shown.` : "";
-  showState(`${count(result.count)} pages in ${milliseconds(result.wall_ms)}, ${factorText(result)}${failures ? `; ${failures}` : ""}.${lost}`);
+  return `${count(result.count)} pages in ${milliseconds(result.wall_ms)}, ${factorText(result)}${failures ? `; ${failures}` : ""}.${lost}`;
 }
 
-async function run(json) {
-  const controller = new AbortController();
-  let view = null;
-  setRunning(controller);
-  $("progress").removeAttribute("value");
+function run(json) {
   history.replaceState(null, "", location.pathname + hashOf(json));
-  showState("On their way.");
-  try {
-    view = viewOf(json);
-    const result = await follow(json, view, controller.signal);
-    view.end({ wall_ms: result.wall_ms, sum_ms: result.sum_ms });
-    sayEnd(view, result);
-  } catch (error) {
-    view?.end();
-    if (view?.pages.rows().length === 0) showNothing();
-    if (error.name === "AbortError") showState("Stopped: what was on its way was given up.");
-    else showState("", error.message);
-  } finally {
-    setRunning(null);
-  }
+  const words = { begun: "On their way.", stopped: "Stopped: what was on its way was given up." };
+  return runErrand(words, async (signal) => {
+    const view = viewOf(json);
+    try {
+      const result = await follow(json, view, signal);
+      view.end({ wall_ms: result.wall_ms, sum_ms: result.sum_ms });
+      return endText(view, result);
+    } catch (error) {
+      view.end();
+      if (view.pages.rows().length === 0) showNothing();
+      throw error;
+    }
+  });
 }
 
 // ---- the start ----

@@ -2,6 +2,7 @@
 
 import { events } from "../api.js";
 import { $, h, setText } from "../dom.js";
+import { isRunning, offerStop, runErrand, showProgress, showState } from "../errand.js";
 import { count } from "../format.js";
 import { addRun, colourOf, EXPERIMENTS, liveReport, MODES, titleOf } from "../lab/experiments.js";
 import { fragmentOf, queryOf, reportIn } from "../lab/permalink.js";
@@ -11,8 +12,6 @@ import { startPage } from "../shell.js";
 const DRAW_EVERY_MS = 250;
 
 const narrow = matchMedia("(max-width: 60rem)"); // the charts are below the form then
-
-let running = null; // the AbortController of the lab under way
 
 // ---- the form ----
 
@@ -56,9 +55,9 @@ function makeForm() {
   });
   $("ask").addEventListener("submit", (event) => {
     event.preventDefault();
-    if (running === null) run();
+    if (!isRunning()) run();
   });
-  $("stop").addEventListener("click", () => running?.abort());
+  offerStop();
 }
 
 function fillFromAddress() {
@@ -70,19 +69,6 @@ function fillFromAddress() {
 }
 
 // ---- running ----
-
-function showState(text, trouble = "") {
-  setText($("state"), text);
-  setText($("trouble"), trouble);
-  $("trouble").hidden = trouble === "";
-}
-
-function setRunning(controller) {
-  running = controller;
-  $("go").disabled = controller !== null;
-  $("stop").hidden = $("progress").hidden = controller === null;
-  $("result").setAttribute("aria-busy", String(controller !== null));
-}
 
 // Sums above 2^53 stay what they are, as text.
 const exact = (key, value, context) =>
@@ -120,7 +106,7 @@ async function follow(json, signal) {
       const value = JSON.parse(data, exact);
       if (event === "plan") view.begin(value);
       else if (event === "run") view.add(value);
-      else if (event === "progress") Object.assign($("progress"), { max: value.total, value: value.done });
+      else if (event === "progress") showProgress(value);
       else if (event === "error") throw new Error(value.detail);
       else if (event === "result") return value;
     }
@@ -134,24 +120,16 @@ async function keepInAddress(json, report) {
   history.replaceState(null, "", queryOf(json) + await fragmentOf(report));
 }
 
-async function run() {
+function run() {
   const json = asked();
-  const controller = new AbortController();
-  setRunning(controller);
-  $("progress").removeAttribute("value");
   history.replaceState(null, "", queryOf(json));
-  showState("Running: warm-ups first, then each mode in an order of chance.");
-  try {
-    const report = { ...(await follow(json, controller.signal)), when: new Date().toISOString() };
+  const words = { begun: "Running: warm-ups first, then each mode in an order of chance.", stopped: "Stopped." };
+  return runErrand(words, async (signal) => {
+    const report = { ...(await follow(json, signal)), when: new Date().toISOString() };
     await keepInAddress(json, report);
     show(reportCards(report, () => location.href));
-    showState("Done.");
-  } catch (error) {
-    if (error.name === "AbortError") showState("Stopped.");
-    else showState("", error.message);
-  } finally {
-    setRunning(null);
-  }
+    return "Done.";
+  });
 }
 
 // ---- the start ----
