@@ -190,7 +190,7 @@ SEEN = $(filter-out $(UNSEEN_$(BUILD)),tests/fault tests/system tests/sdk tests/
 BESIDE = -n $(shell expr 1 + $$(nproc)) --dist loadfile
 # The pages in a browser (T=path of one). Alone, after the others: what it measures of a page is not the other tests' doing.
 check-browser: deps-check all $(BROWSER)/node_modules | $(if $(filter check,$(MAKECMDGOALS)),check-system) ## browser tests only (T=path)
-	$(TEST_ENV) node --test --test-reporter=spec $(or $(filter %.mjs,$(T)),$(wildcard tests/browser/*.test.mjs))
+	$(TEST_ENV) sh tests/browser/run.sh $(or $(filter %.mjs,$(T)),$(wildcard tests/browser/*.test.mjs))
 $(BROWSER)/node_modules: $(addprefix tests/browser/,package.json package-lock.json .npmrc) | deps-check
 	@mkdir -p $(BROWSER)
 	@cp $^ $(BROWSER)/
