@@ -55,6 +55,7 @@ bench)
     need wrk "load" program wrk
     need nginx "the server that ours is measured against" daemon nginx
     need lighttpd "the other one" daemon lighttpd
+    need primesieve-bin "the yardstick of primes" program primesieve
     ;;
 fuzz)
     need clang "libFuzzer" program clang
