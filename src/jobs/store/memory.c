@@ -112,7 +112,7 @@ static int engine_list(void *e, const struct store_filter *filter, size_t max, s
 {
     struct memory *m = e;
     const struct entry *entry;
-    enum memory_order which;
+    enum memory_ordering which;
     struct order_key key = {0, filter->before == 0 ? UINT64_MAX : filter->before};
     uint64_t major;
     size_t count = 0;

@@ -39,7 +39,7 @@ struct version {
     bool is_whole; /* the payload is all there; else params at most, for people to read */
 };
 
-enum memory_order {
+enum memory_ordering {
     BY_SEQ,
     BY_STATE,
     BY_KERNEL,
@@ -50,7 +50,7 @@ enum memory_order {
     BY_RESULT,   /* kept, the oldest first; as are … */
     BY_PAYLOAD,  /* large ones that an ended job does not need for ever */
     BY_END,
-    MEMORY_ORDER_COUNT
+    MEMORY_ORDERING_COUNT
 };
 
 struct entry {
@@ -64,7 +64,7 @@ struct entry {
     struct version now, before;
     bool is_touched;
     SLIST_ENTRY(entry) touched;
-    struct order_node nodes[MEMORY_ORDER_COUNT];
+    struct order_node nodes[MEMORY_ORDERING_COUNT];
 };
 
 struct memory {
@@ -72,7 +72,7 @@ struct memory {
     struct store_limits limits;
     struct tally *tally;
     struct table *ids, *keys, *state;
-    struct order orders[MEMORY_ORDER_COUNT];
+    struct order orders[MEMORY_ORDERING_COUNT];
     SLIST_HEAD(entry_list, entry) touched;
     char (*kernels)[PRONG_NAME_MAX + 1]; /* all that were ever asked for */
     uint32_t kernel_count;
@@ -106,13 +106,13 @@ int entry_add_attempt(struct memory *m, struct entry *entry, const struct record
 /* NULL: there is none. */
 struct entry *entry_by_id(const struct memory *m, const char *id);
 struct entry *entry_by_seq(const struct memory *m, uint64_t seq);
-struct entry *entry_first(const struct memory *m, enum memory_order which);
-struct entry *entry_from(const struct memory *m, enum memory_order which, struct order_key key);
-struct entry *entry_below(const struct memory *m, enum memory_order which, struct order_key key);
+struct entry *entry_first(const struct memory *m, enum memory_ordering which);
+struct entry *entry_from(const struct memory *m, enum memory_ordering which, struct order_key key);
+struct entry *entry_below(const struct memory *m, enum memory_ordering which, struct order_key key);
 
 /* The major key of what a filter asks for: *ret_which tells in which order. -ENOENT: there is nothing of it. */
 int entry_filter(const struct memory *m, const struct store_filter *filter,
-                 enum memory_order *ret_which, uint64_t *ret_major);
+                 enum memory_ordering *ret_which, uint64_t *ret_major);
 
 void entry_commit_all(struct memory *m);
 void entry_rollback_all(struct memory *m);

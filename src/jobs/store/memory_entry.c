@@ -150,7 +150,7 @@ static void drop_version(const struct version *lost, const struct version *kept)
 
 /* ---- orders ---- */
 
-static void place(struct memory *m, struct entry *entry, enum memory_order which, bool is_in,
+static void place(struct memory *m, struct entry *entry, enum memory_ordering which, bool is_in,
                   uint64_t major)
 {
     struct order_node *node = &entry->nodes[which];
@@ -276,7 +276,7 @@ static void entry_free(struct entry *entry)
     free(entry);
 }
 
-static struct entry *entry_of(struct order_node *node, enum memory_order which)
+static struct entry *entry_of(struct order_node *node, enum memory_ordering which)
 {
     return node == NULL ? NULL : CONTAINER_OF(node - which, struct entry, nodes);
 }
@@ -294,23 +294,23 @@ struct entry *entry_by_seq(const struct memory *m, uint64_t seq)
     return entry != NULL && entry->seq == seq ? entry : NULL;
 }
 
-struct entry *entry_first(const struct memory *m, enum memory_order which)
+struct entry *entry_first(const struct memory *m, enum memory_ordering which)
 {
     return entry_of(order_from(&m->orders[which], (struct order_key) {0, 0}), which);
 }
 
-struct entry *entry_from(const struct memory *m, enum memory_order which, struct order_key key)
+struct entry *entry_from(const struct memory *m, enum memory_ordering which, struct order_key key)
 {
     return entry_of(order_from(&m->orders[which], key), which);
 }
 
-struct entry *entry_below(const struct memory *m, enum memory_order which, struct order_key key)
+struct entry *entry_below(const struct memory *m, enum memory_ordering which, struct order_key key)
 {
     return entry_of(order_below(&m->orders[which], key), which);
 }
 
 int entry_filter(const struct memory *m, const struct store_filter *filter,
-                 enum memory_order *ret_which, uint64_t *ret_major)
+                 enum memory_ordering *ret_which, uint64_t *ret_major)
 {
     uint32_t kernel = 0;
 

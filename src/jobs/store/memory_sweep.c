@@ -59,7 +59,7 @@ static bool are_inputs_too_many(const struct memory *m, const struct store_count
 }
 
 static const struct broom {
-    enum memory_order oldest;
+    enum memory_ordering oldest;
     size_t keep; /* where the limit is */
     bool (*are_too_many)(const struct memory *m, const struct store_counts *counts);
     int (*remove)(struct memory *m, struct entry *entry);

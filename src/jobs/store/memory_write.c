@@ -127,7 +127,7 @@ static int claim_ready(struct memory *m, struct store_claim *w)
     return rc;
 }
 
-static void find_next(const struct memory *m, enum memory_order which, uint64_t *next_us)
+static void find_next(const struct memory *m, enum memory_ordering which, uint64_t *next_us)
 {
     const struct entry *entry = entry_first(m, which);
     uint64_t due_us = entry == NULL ? 0 : entry->nodes[which].key.major;
