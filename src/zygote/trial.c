@@ -17,7 +17,12 @@
 #include "zygote/reap.h"
 #include "zygote/spawn.h"
 
-enum { TRIAL_PASSED = 0, TRIAL_SENTENCE = 1, TRIAL_PAGE = 4096 };
+enum {
+    TRIAL_PASSED = 0,
+    TRIAL_SENTENCE = 1,
+    TRIAL_PAGE = 4096,
+    TRIES_MAX = 10, /* of one that is killed again and again, perhaps by itself */
+};
 
 /* What a child leaves behind, in memory that is shared. Believed only as far as it is bounded. */
 struct trial_report {
@@ -32,6 +37,7 @@ struct trial {
     const struct folder_entry *entry;
     struct stat before; /* of the file, when its trial began */
     pid_t pid;          /* 0: it has ended */
+    unsigned tries;
     bool is_late;
     int status; /* of wait4 */
 };
@@ -274,6 +280,7 @@ static void start(struct trials *t, uint32_t index)
     char path[PATH_MAX];
     pid_t pid;
 
+    trial->tries++;
     if (path_of(t, index, path) && stat(path, &trial->before) < 0)
         trial->before = (struct stat) {0};
     pid = spawn_child(run_child, &child);
@@ -287,14 +294,28 @@ static void start(struct trials *t, uint32_t index)
                    strerror(-pid));
 }
 
+/* Killed by others, the out-of-memory killer above all. That says nothing about the kernel, which would be missing until
+ * the kernels are loaded anew, and its jobs would fail for it. */
+static bool must_try_again(const struct trial *trial)
+{
+    return !trial->is_late && trial->tries < TRIES_MAX && WIFSIGNALED(trial->status) &&
+           WTERMSIG(trial->status) == SIGKILL;
+}
+
 static void note_end(struct trials *t, const struct reaped *child)
 {
     for (uint32_t i = 0; i < t->count; i++) {
-        if (t->all[i].pid != child->pid)
+        struct trial *trial = &t->all[i];
+        if (trial->pid != child->pid)
             continue;
-        t->all[i].pid = 0;
-        t->all[i].status = child->status;
+        trial->pid = 0;
+        trial->status = child->status;
         t->running--;
+        if (!must_try_again(trial))
+            return;
+        memset(&t->reports[i], 0, sizeof(t->reports[i]));
+        start(t, i);
+        return;
     }
 }
 

@@ -24,6 +24,7 @@ struct trial_config {
 /* Tries all shared objects of the folder, each in a child of its own, all at once, and adds them to the
  * registry in the folder's order. A kernel whose self-test answers with a sentence, dies or is late is
  * added as broken, from its description alone. What fails earlier is refused, and never loaded here.
+ * Whose child is killed by others is tried again, but not for ever.
  * None of the children is left afterwards. */
 void trial_run(struct registry *r, const struct trial_config *config);
 

@@ -129,6 +129,33 @@ static void a_failed_selftest_is_told_with_the_description(void **state)
     release(names, ARRAY_SIZE(names));
 }
 
+/* A file that the kernel killed_once looks for. */
+static void leave_file(const char *variable, char path[PATH_MAX])
+{
+    (void)snprintf(path, PATH_MAX, "/tmp/prong-killed-XXXXXX");
+    assert_int_equal(close(mkstemp(path)), 0);
+    assert_int_equal(setenv(variable, path, 1), 0);
+}
+
+static void who_is_killed_by_others_is_tried_again(void **state)
+{
+    static const char *const names[] = {"constructor_killed", "killed_once", "rows"};
+    char in_constructor[PATH_MAX], in_selftest[PATH_MAX];
+
+    (void)state;
+    leave_file("PRONG_TEST_KILLED_IN_CONSTRUCTOR", in_constructor);
+    leave_file("PRONG_TEST_KILLED_IN_SELFTEST", in_selftest);
+    try_with(names, ARRAY_SIZE(names), 20 * CLOCK_NS_PER_S, false);
+    assert_int_equal(access(in_constructor, F_OK), -1); /* it was killed there */
+    assert_int_equal(access(in_selftest, F_OK), -1);
+    assert_null(find("killed_once")->broken);
+    assert_null(find("rows")->broken);
+    /* But not for ever: it may be its own doing. */
+    assert_string_equal(why_refused("constructor_killed.so"), "Its constructor died by SIGKILL.");
+    assert_int_equal(refused_count, 1);
+    release(names, ARRAY_SIZE(names));
+}
+
 static void who_hangs_costs_the_others_nothing(void **state)
 {
     static const char *const names[] = {"constructor_hangs", "rows", "selftest_hangs"};
@@ -226,6 +253,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_fails_early_is_refused_and_never_loaded),
         cmocka_unit_test(a_failed_selftest_is_told_with_the_description),
+        cmocka_unit_test(who_is_killed_by_others_is_tried_again),
         cmocka_unit_test(who_hangs_costs_the_others_nothing),
         cmocka_unit_test(the_fault_kernel_is_left_out_without_a_word),
         cmocka_unit_test(a_kernel_of_the_older_abi_is_loaded),
