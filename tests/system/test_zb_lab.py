@@ -276,6 +276,18 @@ def test_a_server_that_drains_begins_no_further_run(server):
     assert_problem(asked.result(), 503, "draining")
 
 
+def test_what_has_begun_may_end_while_the_server_drains(server):
+    s = server(workers=1)
+    with s.client() as client:
+        body = {"experiment": "io", "n": 40, "workers": 1, "repeat": 1, "modes": ["sequential"]}
+        client.http.request("POST", "/lab", json.dumps(body), {"Content-Type": "application/json", "Accept": "text/event-stream"})
+        # The warm-up and the one run, which may be over already.
+        wait_until(lambda: s.metric("prong_jobs_total", kernel="lab") + s.status()["compute"]["running"] == 2, "the last run")
+        s.stop()
+        events = events_of(client.http.getresponse().read().decode())
+    assert [name for name, _ in events] == ["plan"] + ["run", "progress"] * 2 + ["result"], events
+
+
 # ---- the page --------------------------------------------------------------------------------------
 
 
