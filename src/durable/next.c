@@ -22,7 +22,8 @@ static struct next after_death(const struct record *record, const struct next_ru
 
 static struct next after_refusal(const struct job *job, const struct next_rules *rules)
 {
-    if (job->refusal == JOB_REFUSAL_BROKEN)
+    /* With a time to come again it is not broken, but was replaced just then. */
+    if (job->refusal == JOB_REFUSAL_BROKEN && job->retry_after_s == 0)
         return (struct next) {.state = RECORD_FAILED, .counts = true};
     if (job->refusal == JOB_REFUSAL_DRAINING)
         return (struct next) {.state = RECORD_QUEUED};

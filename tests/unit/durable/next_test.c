@@ -111,6 +111,16 @@ static void test_a_broken_kernel_fails_its_jobs(void **state)
     assert_int_equal(after_refusal(JOB_REFUSAL_BROKEN, 0).state, RECORD_FAILED);
 }
 
+static void test_a_kernel_that_is_replaced_meanwhile_keeps_its_jobs(void **state)
+{
+    struct next next = after_refusal(JOB_REFUSAL_BROKEN, 1);
+
+    (void)state;
+    assert_int_equal(next.state, RECORD_QUEUED);
+    assert_false(next.counts);
+    assert_int_equal(next.run_at_us, rules.now_us + 1000000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -121,6 +131,7 @@ int main(void)
         cmocka_unit_test(test_what_the_end_of_the_server_cut_off_costs_no_attempt),
         cmocka_unit_test(test_what_never_began_costs_no_attempt),
         cmocka_unit_test(test_a_broken_kernel_fails_its_jobs),
+        cmocka_unit_test(test_a_kernel_that_is_replaced_meanwhile_keeps_its_jobs),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
