@@ -14,6 +14,7 @@
 #include "zygote/reap.h"
 #include "zygote/spawn.h"
 #include "zygote/start.h"
+#include "zygote/trial.h"
 
 /* A judge is done when the program's time is up, and the program when it was told so; both are killed
  * this much later. */
@@ -24,9 +25,13 @@ struct offer {
     const struct folder_entry *entry;
     struct judge_report *report; /* shared; NULL when it is not tried */
     uint32_t place;
-    pid_t program_pid, judge_pid;   /* 0: it has ended */
-    int program_status;             /* of wait4 */
-    uint64_t end_ns;                /* when what is left of them is killed */
+    pid_t program_pid, judge_pid; /* 0: it has ended */
+    int program_status;           /* of wait4 */
+    uint64_t until_ns;            /* there is no other try after that */
+    uint64_t end_ns;              /* when what is left of them is killed */
+    unsigned tries;
+    bool was_ended;                 /* by us */
+    bool was_struck;                /* by others */
     char why[DESCRIPTION_TEXT_MAX]; /* it cannot even be tried; "" when it can */
 };
 
@@ -72,6 +77,22 @@ static int make_program(struct offers *o, struct offer *offer)
     return 0;
 }
 
+/* Empty, also when there was one. */
+static int make_report(struct offer *offer)
+{
+    void *map;
+
+    if (offer->report != NULL)
+        (void)munmap(offer->report, sizeof(*offer->report));
+    offer->report = NULL;
+    map = mmap(NULL, sizeof(*offer->report), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+               0);
+    if (map == MAP_FAILED)
+        return -errno;
+    offer->report = map;
+    return 0;
+}
+
 static int start_both(struct offers *o, struct offer *offer)
 {
     struct judge judge = {
@@ -81,12 +102,15 @@ static int start_both(struct offers *o, struct offer *offer)
     };
     int fds[LEND_FD_COUNT];
     pid_t pid;
-    void *map = mmap(NULL, sizeof(*offer->report), PROT_READ | PROT_WRITE,
-                     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    int rc = make_report(offer);
 
-    if (map == MAP_FAILED)
-        return -errno;
-    judge.report = offer->report = map;
+    if (rc < 0)
+        return rc;
+    offer->tries++;
+    offer->was_ended = offer->was_struck = false;
+    offer->program_status = 0;
+    offer->end_ns = offer->until_ns;
+    judge.report = offer->report;
     pid = start_program(&o->start, offer->place, fds);
     if (pid < 0)
         return pid;
@@ -103,11 +127,16 @@ static int start_both(struct offers *o, struct offer *offer)
     return 0;
 }
 
+static void explain_start(struct offer *offer, int rc)
+{
+    (void)snprintf(offer->why, sizeof(offer->why), "It cannot be tried: %s.", strerror(-rc));
+}
+
 static void start(struct offers *o, struct offer *offer)
 {
     int rc = make_program(o, offer);
 
-    offer->end_ns =
+    offer->until_ns =
         clock_now_ns() + offer->entry->manifest->limits.start_s * CLOCK_NS_PER_S + GRACE_NS;
     if (rc == -ENOTSUP)
         (void)snprintf(offer->why, sizeof(offer->why),
@@ -118,28 +147,47 @@ static void start(struct offers *o, struct offer *offer)
     else if (rc == 0 && !o->registry->programs[offer->place]->runs_once)
         rc = start_both(o, offer);
     if (rc < 0 && offer->why[0] == '\0')
-        (void)snprintf(offer->why, sizeof(offer->why), "It cannot be tried: %s.", strerror(-rc));
+        explain_start(offer, rc);
 }
 
 /* ---- waiting ---- */
+
+static void note_judge(struct offer *offer)
+{
+    offer->judge_pid = 0;
+    offer->end_ns = MIN(offer->end_ns, clock_now_ns() + GRACE_NS);
+    /* Only one that was told QUIET has time to end. */
+    if (offer->report->outcome != JUDGE_READY && offer->program_pid != 0 &&
+        offer->report->outcome != JUDGE_ENDED)
+        offer->end_ns = 0;
+}
+
+static bool must_try_again(const struct offer *offer)
+{
+    return offer->program_pid == 0 && offer->judge_pid == 0 && offer->was_struck &&
+           offer->report->outcome != JUDGE_READY && offer->tries < TRIAL_TRIES_MAX &&
+           clock_now_ns() < offer->until_ns;
+}
 
 static void note_end(struct offers *o, const struct reaped *child)
 {
     for (uint32_t i = 0; i < o->count; i++) {
         struct offer *offer = &o->all[i];
+        int rc;
+        if (offer->program_pid != child->pid && offer->judge_pid != child->pid)
+            continue;
+        o->running--;
+        offer->was_struck |= !offer->was_ended && reap_was_killed(child->status);
         if (offer->program_pid == child->pid) {
             offer->program_pid = 0;
             offer->program_status = child->status;
-            o->running--;
-        } else if (offer->judge_pid == child->pid) {
-            offer->judge_pid = 0;
-            offer->end_ns = MIN(offer->end_ns, clock_now_ns() + GRACE_NS);
-            /* Only one that was told QUIET has time to end. */
-            if (offer->report->outcome != JUDGE_READY && offer->program_pid != 0 &&
-                offer->report->outcome != JUDGE_ENDED)
-                offer->end_ns = 0;
-            o->running--;
+        } else {
+            note_judge(offer);
         }
+        rc = must_try_again(offer) ? start_both(o, offer) : 0;
+        if (rc < 0)
+            explain_start(offer, rc);
+        return;
     }
 }
 
@@ -155,6 +203,7 @@ static uint64_t kill_late_ones(struct offers *o, uint64_t now_ns)
             next_ns = MIN(next_ns, offer->end_ns);
             continue;
         }
+        offer->was_ended = true;
         if (offer->program_pid != 0)
             reap_kill(offer->program_pid, SIGKILL);
         if (offer->judge_pid != 0)

@@ -27,7 +27,8 @@ struct offers_config {
 uint64_t offers_patience_ns(const struct folder *folder);
 
 /* Adds the programs of the folder and their kernels, in the folder's order; all are tried at once. Those
- * that fail are refused, with what they wrote last. No child is left afterwards. */
+ * that fail are refused, with what they wrote last; those that others kill, or their judges, are tried
+ * again as long as there is time. No child is left afterwards. */
 void offers_run(struct registry *r, const struct offers_config *config);
 
 #endif

@@ -58,6 +58,11 @@ bool reap_next(struct reaped *ret)
     return true;
 }
 
+bool reap_was_killed(int status)
+{
+    return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+}
+
 void reap_kill(pid_t pid, int signal)
 {
     CHECK(pid > 1);

@@ -29,6 +29,9 @@ void reap_clear(int fd);
 /* The next child that has ended; false when none has. */
 bool reap_next(struct reaped *ret);
 
+/* By SIGKILL: when that was not we, others did it, the out-of-memory killer above all, and it says nothing about the child. */
+bool reap_was_killed(int status);
+
 /* Signals the process group that a living or unreaped child leads; just the child when it has not
  * come to lead one yet. */
 void reap_kill(pid_t pid, int signal);

@@ -17,12 +17,7 @@
 #include "zygote/reap.h"
 #include "zygote/spawn.h"
 
-enum {
-    TRIAL_PASSED = 0,
-    TRIAL_SENTENCE = 1,
-    TRIAL_PAGE = 4096,
-    TRIES_MAX = 10, /* of one that is killed again and again, perhaps by itself */
-};
+enum { TRIAL_PASSED = 0, TRIAL_SENTENCE = 1, TRIAL_PAGE = 4096 };
 
 /* What a child leaves behind, in memory that is shared. Believed only as far as it is bounded. */
 struct trial_report {
@@ -294,12 +289,10 @@ static void start(struct trials *t, uint32_t index)
                    strerror(-pid));
 }
 
-/* Killed by others, the out-of-memory killer above all. That says nothing about the kernel, which would be missing until
- * the kernels are loaded anew, and its jobs would fail for it. */
+/* Else the kernel would be missing until the kernels are loaded anew, and its jobs would fail for it. */
 static bool must_try_again(const struct trial *trial)
 {
-    return !trial->is_late && trial->tries < TRIES_MAX && WIFSIGNALED(trial->status) &&
-           WTERMSIG(trial->status) == SIGKILL;
+    return !trial->is_late && trial->tries < TRIAL_TRIES_MAX && reap_was_killed(trial->status);
 }
 
 static void note_end(struct trials *t, const struct reaped *child)

@@ -11,6 +11,9 @@
 #include "kernel/folder.h"
 #include "kernel/registry.h"
 
+/* Of one that is killed again and again, perhaps by itself. */
+enum { TRIAL_TRIES_MAX = 10 };
+
 struct trial_config {
     const struct folder *folder;
     const struct prong_host *host; /* for init */

@@ -325,6 +325,38 @@ def test_one_that_dies_at_a_later_start(folder, start, tmp_path):
     assert "before it was ready. Its last words: no second time" in problem["detail"]
 
 
+@pytest.mark.parametrize("victim", ["program", "judge"])
+def test_one_whose_trial_others_kill_is_tried_again(folder, start, tmp_path, victim):
+    """As the out-of-memory killer does, which means nobody in particular."""
+    mark = tmp_path / "mark"
+    folder.script("struck", f"""
+        import glob, os, pathlib, signal
+        from program_frames import *
+
+        def stat_of(path):
+            try:
+                return pathlib.Path(path).read_text()
+            except OSError:
+                return ""
+
+        def judges():
+            stats = map(stat_of, glob.glob("/proc/[0-9]*/stat"))
+            return [int(stat.split()[0]) for stat in stats if "(prong-trial) " in stat and int(stat.split()[3]) == os.getppid()]
+
+        if not os.path.exists({str(mark)!r}):
+            open({str(mark)!r}, "w").close()
+            pids = [os.getpid()]
+            while {victim!r} == "judge" and not (pids := judges()):
+                pass
+            for pid in pids:
+                os.kill(pid, signal.SIGKILL)
+        serve(lambda f: result(f, "served"), kernels=[{{"name": "struck", "version": "1"}}])
+    """)
+    s = start(workers=1, sandbox="off")  # it leaves a mark
+    assert mark.exists()
+    assert s.post("/compute/struck", {}).json == "served"
+
+
 def test_one_that_starts_for_longer_than_a_request_may_wait(folder, start, tmp_path):
     starts = tmp_path / "starts"
     folder.script("heavy", f"""
