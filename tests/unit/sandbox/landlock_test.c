@@ -1,4 +1,6 @@
 /* Which files can be opened; seccomp is left out, which would refuse a kernel before Landlock does. */
+#include <linux/random.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -46,10 +48,14 @@ static void a_kernel_opens_no_file(void **state)
 
 static void open_what_is_allowed(void)
 {
+    int count, fd = open("/dev/urandom", O_RDONLY);
+
     MUST(open("/usr/lib", O_RDONLY | O_DIRECTORY) >= 0);
     MUST(open("/bin/sh", O_RDONLY) >= 0);
     MUST(open("/dev/null", O_RDWR) >= 0);
-    MUST(open("/dev/urandom", O_RDONLY) >= 0);
+    MUST(fd >= 0);
+    if (sandbox_report()->landlock_abi >= 5)
+        MUST_FAIL(ioctl(fd, RNDGETENTCNT, &count), EACCES);
     MUST_FAIL(open("/etc/passwd", O_RDONLY), EACCES);
     MUST_FAIL(open("/etc/resolv.conf", O_RDONLY), EACCES);
     MUST_FAIL(open("/proc/self/maps", O_RDONLY), EACCES);

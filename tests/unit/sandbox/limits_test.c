@@ -39,6 +39,48 @@ static void everybody_has_the_usual_limits(void **state)
     box_holds((struct box) {.policy.kind = SANDBOX_PROGRAM, .check = look_at_limits});
 }
 
+static void must_be(int resource, rlim_t soft, rlim_t hard)
+{
+    struct rlimit limit;
+
+    MUST(getrlimit((__rlimit_resource_t)resource, &limit) == 0);
+    MUST(limit.rlim_cur == soft && limit.rlim_max == hard);
+}
+
+static void look_at_limits_of_program(void)
+{
+    must_be(RLIMIT_FSIZE, 256 << 20, 256 << 20);
+    must_be(RLIMIT_CPU, 60, 61); /* who lives through SIGXCPU has one second more */
+    if (box_active & LAYER_USER)
+        must_be(RLIMIT_NPROC, 1024, 1024);
+}
+
+static void a_program_has_limits_of_its_own(void **state)
+{
+    (void)state;
+    box_holds((struct box) {.policy = {.kind = SANDBOX_PROGRAM, .threads = true, .cpu_s = 60},
+                            .check = look_at_limits_of_program});
+}
+
+static void allow_few_files(void)
+{
+    const struct rlimit few = {.rlim_cur = 20, .rlim_max = 30};
+
+    MUST(setrlimit(RLIMIT_NOFILE, &few) == 0);
+}
+
+static void look_at_few_files(void)
+{
+    must_be(RLIMIT_NOFILE, 30, 30);
+}
+
+/* Who is not root could not raise it, and would have no worker. */
+static void a_limit_that_is_lower_stays(void **state)
+{
+    (void)state;
+    box_holds((struct box) {.before = allow_few_files, .check = look_at_few_files});
+}
+
 static void look_at_files(void)
 {
     struct rlimit limit;
@@ -179,6 +221,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(everybody_has_the_usual_limits),
+        cmocka_unit_test(a_program_has_limits_of_its_own),
+        cmocka_unit_test(a_limit_that_is_lower_stays),
         cmocka_unit_test(a_policy_says_how_many_files),
         cmocka_unit_test(memory_is_limited),
         cmocka_unit_test(slabs_are_not_a_kernels_memory),

@@ -144,6 +144,8 @@ static void raise_limits(void)
     limit.rlim_max = 1000;
     MUST_FAIL(setrlimit(RLIMIT_NOFILE, &limit), EPERM);
     MUST_FAIL(prlimit(getppid(), RLIMIT_NOFILE, &limit, NULL), EPERM);
+    MUST_FAIL(setrlimit(RLIMIT_STACK, &limit), EPERM);
+    MUST_FAIL(setrlimit(RLIMIT_FSIZE, &limit), EPERM);
     MUST_FAIL(setuid(0), EPERM);
     MUST_FAIL(setsid(), EPERM);
 }
@@ -187,6 +189,20 @@ static void call_tricky_fcntl(void)
     (void)fcntl(STDERR_FILENO, F_SETOWN, 1);
 }
 
+static void limit_another(void)
+{
+    const struct rlimit limit = {0, 0};
+
+    (void)prlimit(getppid(), RLIMIT_DATA, &limit, NULL);
+}
+
+static void look_at_limits_of_another(void)
+{
+    struct rlimit limit;
+
+    (void)prlimit(getppid(), RLIMIT_DATA, NULL, &limit);
+}
+
 static void what_no_kernel_needs_is_its_end(void **state)
 {
     (void)state;
@@ -194,6 +210,8 @@ static void what_no_kernel_needs_is_its_end(void **state)
     die(call_unshare);
     die(call_unknown);
     die(call_tricky_fcntl);
+    die(limit_another);
+    die(look_at_limits_of_another);
 }
 
 static void do_what_libraries_do(void)

@@ -1,11 +1,13 @@
 /* What a program may call, tried by a child in a program's sandbox with all layers. */
 #include <arpa/inet.h>
 #include <dlfcn.h>
+#include <linux/sched.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <spawn.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/ptrace.h>
@@ -82,6 +84,52 @@ static void no_meddling_with_others_or_the_system(void **state)
     hold(&many, meddle);
 }
 
+/* With arguments for which the system itself would have another error, or none. */
+static void call_all_that_is_refused(void)
+{
+    static const long calls[] = {
+        SYS_kcmp,          SYS_pidfd_getfd,    SYS_process_madvise,
+        SYS_migrate_pages, SYS_move_pages,     SYS_process_vm_writev,
+        SYS_setns,         SYS_move_mount,     SYS_fsopen,
+        SYS_fsconfig,      SYS_fsmount,        SYS_name_to_handle_at,
+        SYS_fanotify_init, SYS_io_uring_enter, SYS_io_uring_register,
+        SYS_add_key,       SYS_request_key,    SYS_vmsplice,
+        SYS_personality,   SYS_semget,         SYS_msgget,
+        SYS_mq_open,
+    };
+
+    for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
+        MUST_FAIL(syscall(calls[i], -1L, -1L, -1L, -1L, -1L, -1L), EPERM);
+    MUST_FAIL(ioctl(STDERR_FILENO, TIOCSTI, "x"), EPERM);
+    MUST_FAIL(syscall(SYS_ioctl, STDERR_FILENO, 1L << 32 | TIOCSTI, "x"), EPERM);
+    MUST_FAIL(syscall(SYS_sched_setscheduler, getppid(), -1, NULL), EPERM);
+    MUST_FAIL(syscall(SYS_sched_setparam, getppid(), NULL), EPERM);
+    MUST_FAIL(syscall(SYS_sched_setattr, getppid(), NULL, 0), EPERM);
+    MUST_FAIL(syscall(SYS_ioprio_set, 1, getppid(), -1), EPERM);
+    MUST_FAIL(socketpair(AF_INET, SOCK_STREAM, 0, (int[2]) {0}), EPERM);
+}
+
+static void what_is_refused_is_not_even_looked_at(void **state)
+{
+    (void)state;
+    hold(&alone, call_all_that_is_refused);
+    hold(&many, call_all_that_is_refused);
+}
+
+/* Numbers of the other interface that x86-64 may have: the rules know none of them. */
+static void call_as_x32(void)
+{
+    (void)syscall(0x40000000L | SYS_getpid);
+}
+
+static void calls_of_another_interface_are_its_end(void **state)
+{
+    (void)state;
+#ifdef __x86_64__
+    box_kills((struct box) {.policy = alone, .check = call_as_x32}, SIGSYS);
+#endif
+}
+
 static void compute(void)
 {
     void *map =
@@ -137,6 +185,12 @@ static void stay_alone(void)
     MUST_FAIL(kill(-1, 0), EPERM);
     MUST_FAIL(kill(0, 0), EPERM);
     MUST(kill(getpid(), 0) == 0);
+    /* No such signal, which the system sees before it asks whose process that is. */
+    MUST_FAIL(syscall(SYS_tgkill, getppid(), getppid(), -1), EPERM);
+    MUST_FAIL(syscall(SYS_rt_sigqueueinfo, getppid(), 0, NULL), EPERM);
+    MUST_FAIL(syscall(SYS_rt_tgsigqueueinfo, getppid(), getppid(), 0, NULL), EPERM);
+    MUST_FAIL(syscall(SYS_tkill, getpid(), 0), EPERM);
+    MUST_FAIL(syscall(SYS_pidfd_send_signal, -1, 0, NULL, 0), EPERM);
 }
 
 static void without_threads_it_stays_alone(void **state)
@@ -147,11 +201,19 @@ static void without_threads_it_stays_alone(void **state)
 
 static void be_many(void)
 {
+    static const unsigned long spaces[] = {CLONE_NEWNS,    CLONE_NEWUTS, CLONE_NEWIPC,
+                                           CLONE_NEWUSER,  CLONE_NEWPID, CLONE_NEWNET,
+                                           CLONE_NEWCGROUP};
+
     MUST(start_thread() == 0);
     MUST(start_child() == 0);
+    /* CLONE_SIGHAND alone makes no sense, which the system sees first. */
+    for (size_t i = 0; i < sizeof(spaces) / sizeof(spaces[0]); i++)
+        MUST_FAIL(syscall(SYS_clone, spaces[i] | CLONE_SIGHAND, NULL, NULL, NULL, NULL), EPERM);
     MUST_FAIL(syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, NULL, NULL, NULL, NULL), EPERM);
     MUST_FAIL(kill(-1, 0), EPERM);
     MUST_FAIL(kill(-getppid(), 0), EPERM);
+    MUST_FAIL(kill(-getppid(), -1), EPERM);
     MUST(kill(0, 0) == 0);
     if (sandbox_report()->landlock_abi >= 6)
         MUST_FAIL(kill(getppid(), 0), EPERM);
@@ -241,6 +303,8 @@ static void find_the_listener(void)
     MUST(reach() == 0);
     MUST_FAIL(socket(AF_PACKET, SOCK_RAW, 0), EPERM);
     MUST_FAIL(socket(40 /* AF_VSOCK */, SOCK_STREAM, 0), EPERM);
+    MUST_FAIL(socket(AF_AX25, SOCK_STREAM, -1), EPERM);
+    MUST_FAIL(socket(AF_MAX, SOCK_STREAM, 0), EPERM);
 }
 
 static void with_network_it_is_that_of_the_server(void **state)
@@ -278,6 +342,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_program_is_executed),
         cmocka_unit_test(no_meddling_with_others_or_the_system),
+        cmocka_unit_test(what_is_refused_is_not_even_looked_at),
+        cmocka_unit_test(calls_of_another_interface_are_its_end),
         cmocka_unit_test(what_a_computation_needs_is_there),
         cmocka_unit_test(without_threads_it_stays_alone),
         cmocka_unit_test(with_threads_it_has_some_and_children),

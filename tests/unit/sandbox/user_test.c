@@ -4,6 +4,7 @@
 #include <sys/syscall.h>
 
 #include "box.h"
+#include "sandbox/internal.h"
 
 static uint64_t capabilities(void)
 {
@@ -37,13 +38,22 @@ static void have_no_privileges(void)
     MUST(getuid() == BOX_NOT_ROOT && capabilities() == 0);
     MUST_FAIL(setuid(0), EPERM);
     MUST(!(box_active & LAYER_USER) && sandbox_report()->uid == BOX_NOT_ROOT);
+    /* Others of its uid may not look in. */
+    MUST(prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == SANDBOX_DUMPABLE);
+}
+
+static void join_a_group(void)
+{
+    const gid_t group = 12345;
+
+    MUST(setgroups(1, &group) == 0);
 }
 
 static const struct sandbox_config no_seccomp = {.without = LAYER_SECCOMP};
 
 static void root_becomes_nobody(void **state)
 {
-    struct box box = {.config = no_seccomp, .check = be_nobody};
+    struct box box = {.config = no_seccomp, .check = be_nobody, .before = join_a_group};
 
     (void)state;
     if (geteuid() == 0)
