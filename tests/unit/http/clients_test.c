@@ -154,6 +154,17 @@ static void a_bucket_empties_and_fills(void **state)
     (void)clients_free(clients);
 }
 
+static void a_burst_is_at_least_one(void **state)
+{
+    struct clients *clients = clients_new((struct clients_limits) {.requests_per_s = 10});
+    struct client *client = enter(clients, "10.0.0.1");
+
+    (void)state;
+    assert_int_equal(asked(client, S(10), 5), 1);
+    client_leave(client);
+    (void)clients_free(clients);
+}
+
 static void the_rate_is_kept(void **state)
 {
     struct clients *clients =
@@ -329,6 +340,7 @@ int main(void)
         cmocka_unit_test(connections_of_an_address_are_counted),
         cmocka_unit_test(who_is_one_address),
         cmocka_unit_test(a_bucket_empties_and_fills),
+        cmocka_unit_test(a_burst_is_at_least_one),
         cmocka_unit_test(the_rate_is_kept),
         cmocka_unit_test(time_may_go_back_a_little),
         cmocka_unit_test(addresses_have_buckets_of_their_own),
