@@ -102,7 +102,8 @@ def test_no_store_neither_looks_nor_keeps(cached):
     assert how(s.get("/compute/echo", cache_control="no-store")) == "miss"
     assert how(s.get("/compute/echo")) == "miss"
     assert how(s.get("/compute/echo", cache_control="no-store")) == "miss"
-    assert how(s.get("/compute/echo", cache_control="no-transform")) == "hit"
+    for other in ("no-transform", "no", "no-store-not", "max-age=5, ", "=no-store"):
+        assert how(s.get("/compute/echo", cache_control=other)) == "hit", other
     assert tasks(s) == 3
 
 
@@ -283,6 +284,22 @@ def test_who_comes_later_waits_less(cached):
     assert how(second) == "merged" and hog.result().status == 200
     assert 0 < second.receipt["wait_ms"] < first.receipt["wait_ms"]
     assert second.receipt["cpu_ms"] == first.receipt["cpu_ms"] and second.receipt["workers"] == 1
+
+
+def test_who_joins_what_runs_has_not_waited(cached):
+    _, *others = [r.result() for r in asleep(cached(), 1, 3)]
+    assert [(how(a), a.receipt["wait_ms"]) for a in others] == [("merged", 0)] * 2
+
+
+def test_who_listens_joins_nobody(cached):
+    """He would not be told what those before him did not ask for."""
+    s = cached()
+    first = s.later("GET", "/compute/sleep?seconds=1")
+    s.wait_busy(1)
+    listener = s.get("/compute/sleep?seconds=1", accept="text/event-stream")
+    assert [name for name, _ in events_of(listener.text)][-1] == "result"
+    assert how(first.result()) == "miss"
+    assert tasks(s) == 2
 
 
 def test_no_cache_runs_beside(cached):

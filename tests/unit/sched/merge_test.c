@@ -149,6 +149,10 @@ static void test_listeners_stay_alone(void **state)
     listened.wants_progress = true;
     merge_open(&f->s, &listened);
     assert_null(find(f, "c", QUEUE_NORMAL, 50, false));
+    listened.wants_progress = false;
+    listened.wants_retries = true;
+    merge_open(&f->s, &listened);
+    assert_null(find(f, "c", QUEUE_NORMAL, 50, false));
     free(listened.shared.key);
 }
 
