@@ -15,9 +15,9 @@ def holed(server, tmp_path):
     return lambda **more: server(**{"kernels": kernels, "workers": 2, "express": 0, "poison_deaths": 0, "brake_deaths": 0, **more})
 
 
-def ask(s, count, lo=0, hi=0, chunks=None, **more):
+def ask(s, count, lo=0, hi=0, chunks=None, every=1, **more):
     headers = {"Prong-Chunks": str(chunks)} if chunks else {}
-    return s.get(f"/compute/holes?count={count}&deadly_lo={lo}&deadly_hi={hi}", headers={**headers, **more.pop("headers", {})}, **more)
+    return s.get(f"/compute/holes?count={count}&deadly_lo={lo}&deadly_hi={hi}&deadly_every={every}", headers={**headers, **more.pop("headers", {})}, **more)
 
 
 def without(count, *holes):
@@ -49,6 +49,16 @@ def test_holes_anywhere(holed, lo, hi):
     assert answer.json == without(80, (first, last))
     assert answer.headers["Prong-Missing"] == f"{first}-{last}"  # neighbours are one
     assert answer.receipt["missing"] == (last + 1 - first) // 5
+
+
+@pytest.mark.parametrize("count", [16, 17])
+def test_many_holes_are_counted_and_not_all_named(holed, count):
+    s = holed(retries=0)
+    holes = [(n * 4, n * 4 + 1) for n in range(count)]
+    answer = ask(s, count * 4, 0, count * 4, chunks=count * 2, every=4)
+    assert answer.json == without(count * 4, *holes)
+    assert answer.headers["Prong-Missing"] == ", ".join([f"{lo}-{hi}" for lo, hi in holes[:16]] + ["..."] * (count > 16))
+    assert answer.receipt["missing"] == count
 
 
 def test_more_parts_than_finish_takes(holed):

@@ -5,13 +5,14 @@
 
 #include "prong/kernel.h"
 
-enum { COUNT, DEADLY_LO, DEADLY_HI, PAUSE_MS };
+enum { COUNT, DEADLY_LO, DEADLY_HI, PAUSE_MS, DEADLY_EVERY };
 
 static const struct prong_param params[] = {
     PRONG_PARAM_INT("count", 0, 1 << 20, 10, "How many numbers"),
     PRONG_PARAM_INT("deadly_lo", 0, 1 << 20, 0, "The first deadly one"),
     PRONG_PARAM_INT("deadly_hi", 0, 1 << 20, 0, "The first after it that is not"),
     PRONG_PARAM_INT("pause_ms", 0, 1000, 0, "How long each takes"),
+    PRONG_PARAM_INT("deadly_every", 1, 1 << 20, 1, "Of these only each such one is deadly"),
 };
 
 static int plan(struct prong_ctx *c, struct prong_work *work)
@@ -20,10 +21,17 @@ static int plan(struct prong_ctx *c, struct prong_work *work)
     return 0;
 }
 
+static int is_deadly(struct prong_ctx *c, int64_t i)
+{
+    int64_t lo = prong_int(c, DEADLY_LO);
+
+    return i >= lo && i < prong_int(c, DEADLY_HI) && (i - lo) % prong_int(c, DEADLY_EVERY) == 0;
+}
+
 static int map(struct prong_ctx *c, uint64_t lo, uint64_t hi)
 {
     for (uint64_t i = lo; i < hi; i++) {
-        if ((int64_t)i >= prong_int(c, DEADLY_LO) && (int64_t)i < prong_int(c, DEADLY_HI))
+        if (is_deadly(c, (int64_t)i))
             (void)raise(SIGKILL);
         if (prong_int(c, PAUSE_MS) > 0)
             (void)poll(NULL, 0, (int)prong_int(c, PAUSE_MS));
