@@ -1,5 +1,6 @@
 """Small calls of a kernel that has `batch` are computed together, and what becomes of one of them is its own."""
 import collections
+import json
 import os
 import pathlib
 import re
@@ -10,7 +11,7 @@ import tempfile
 import threading
 
 import pytest
-from conftest import DIR, Background, assert_problem, fewer, wait_until
+from conftest import DIR, Background, assert_problem, events_of, fewer, wait_until
 
 CALLS = 20
 
@@ -86,6 +87,16 @@ def test_those_that_wait_go_together(batcher):
     assert batches(s) == (1, CALLS)
     s.wait_idle()
     assert s.tasks() == CALLS + 2
+    assert s.get("/compute/sleep?seconds=0.1", prong_timeout="20").status == 200  # long ones wait for a worker that is free
+
+
+def test_nobody_waits_until_a_long_one_ends(batcher):
+    s = batcher(workers=2)
+    with s.connect() as sock:
+        sock.sendall(b"GET /compute/batcher?mode=spin HTTP/1.1\r\nHost: x\r\n\r\n")
+        s.wait_busy(1)
+        assert s.get("/compute/batcher?n=3", prong_timeout="20").json == {"n": 3, "together": 1}
+        assert s.metric("prong_http_requests_parked") == 1, "the long one has ended: proves nothing"
 
 
 def test_a_batch_is_bounded(batcher):
@@ -102,6 +113,24 @@ def test_what_is_large_goes_alone(batcher):
     assert [a["together"] for a in answers_of(first, calls)] == [1] * 4
     first, calls = gathered(s, [f"n={n}" for n in range(4)], prong_chunks="2")
     assert [a["together"] for a in answers_of(first, calls)] == [1] * 4
+    assert batches(s) == (0, 0)
+
+
+def test_who_listens_goes_alone(batcher):
+    s = batcher()
+    with s.held() as first:
+        listener = s.later("GET", "/compute/batcher?n=7", accept="text/event-stream")
+        calls = [s.later("GET", f"/compute/batcher?n={n}") for n in range(3)]
+        s.wait_queued(4)
+    assert [a["together"] for a in answers_of(first, calls)] == [3] * 3
+    name, data = events_of(listener.result().text)[-1]
+    assert (name, json.loads(data)["result"]) == ("result", {"n": 7, "together": 1})
+
+
+def test_what_takes_long_goes_alone(batcher):
+    s = batcher()
+    assert s.get("/compute/batcher?mode=wait").status == 200
+    assert answers_of(*gathered(s, [f"n={n}" for n in range(4)])) == [{"n": n, "together": 1} for n in range(4)]
     assert batches(s) == (0, 0)
 
 
@@ -136,6 +165,14 @@ def test_a_crash_is_the_end_of_one(batcher):
     assert {a.receipt["retries"] for a in answers} == {1}
     s.wait_workers()
     assert s.get("/compute/batcher?n=3").json == {"n": 3, "together": 1}
+
+
+def test_who_was_beside_a_crash_is_not_blamed(batcher):
+    s = batcher(is_faulty=True, poison_deaths=1, brake_deaths=0)
+    calls = ["n=1", "n=2&mode=crash", "n=3"]
+    assert [a.status for a in results(*gathered(s, calls))] == [200, 502, 200]
+    s.wait_workers()
+    assert [s.get(f"/compute/batcher?{call}").status for call in calls] == [200, 422, 200]
 
 
 def test_what_may_not_be_tried_again_dies_together(server, folder):
