@@ -355,6 +355,7 @@ static void the_next_body_begins_with_nothing(void **state)
     deadline_body(&p.deadline, clock_now_ns());
     deadline_body_took(&p.deadline, UINT64_C(3600) * RATE);
     deadline_body(&p.deadline, clock_now_ns());
+    deadline_body_took(&p.deadline, 1);
     assert_told(read_to_end(p.client, &error), "HTTP/1.1 408 ", "too-slow");
     end(&p);
 }
