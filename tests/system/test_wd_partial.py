@@ -106,6 +106,16 @@ def test_a_durable_job_wants_all_of_it(holed):
     assert_problem(s.get(f"/jobs/{job['id']}/result"), 502, "worker-died")
 
 
+def test_a_chunk_is_not_left_out_where_that_was_not_allowed(holed, tmp_path):
+    (tmp_path / "kernels/holes.so").unlink()
+    shutil.copy(DIR / "test-kernels" / "holes_whole.so", tmp_path / "kernels")
+    s = holed(retries=0)
+    answer = ask(s, 80, 15, 16, chunks=8)
+    assert_problem(answer, 502, "worker-died")
+    assert "Prong-Missing" not in answer.headers
+    assert ask(s, 80, chunks=8).json == without(80)
+
+
 def test_others_still_fail(server):
     s = server(enable_fault_kernel=True, poison_deaths=0, brake_deaths=0)
     assert_problem(s.post("/compute/fault", {"mode": "segv"}), 502, "worker-died")

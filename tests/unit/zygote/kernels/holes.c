@@ -5,6 +5,10 @@
 
 #include "prong/kernel.h"
 
+#ifndef FLAGS
+#define FLAGS (PRONG_PURE | PRONG_IDEMPOTENT | PRONG_ASSOCIATIVE | PRONG_PARTIAL_OK)
+#endif
+
 enum { COUNT, DEADLY_LO, DEADLY_HI, PAUSE_MS, DEADLY_EVERY };
 
 static const struct prong_param params[] = {
@@ -68,7 +72,7 @@ static int finish(struct prong_ctx *c, struct prong_buf whole)
 static const struct prong_kernel kernel = {
     .size = sizeof(kernel),
     .abi_major = PRONG_ABI_MAJOR,
-    .flags = PRONG_PURE | PRONG_IDEMPOTENT | PRONG_ASSOCIATIVE | PRONG_PARTIAL_OK,
+    .flags = FLAGS,
     .name = "holes",
     .media_type = "application/json",
     .version = "1",
