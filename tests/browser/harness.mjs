@@ -127,6 +127,12 @@ export async function openTable(region) {
   return table;
 }
 
+// An answer for route.fulfill: a stream of `events`, each [name, data], that ends after the last.
+export const eventStream = (events) => ({
+  contentType: "text/event-stream",
+  body: events.map(([event, data]) => `event: ${event}\ndata: ${JSON.stringify(data)}\n\n`).join(""),
+});
+
 // ---- what is asked of every page ----
 
 // Runs `work(look)` in the light and in the dark look, and leaves the page light.
