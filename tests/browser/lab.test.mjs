@@ -323,6 +323,14 @@ pageTest("another experiment has other amounts, and some mode is needed", prong,
   assert.equal(await complaint(), "");
 });
 
+pageTest("an address of no experiment asks for the first", prong, async ({ page }) => {
+  for (const name of ["nonsense", "toString"]) {
+    await page.goto(`/lab?experiment=${name}`);
+    await page.getByText("Choose an experiment and press Run.").waitFor();
+    assert.ok(await page.getByRole("radio", { name: "Computing" }).isChecked());
+  }
+});
+
 // ---- what an address holds ----
 
 pageTest("an address holds who worked when, unless that is too long", prong, async ({ page }) => {
@@ -337,6 +345,23 @@ pageTest("an address holds who worked when, unless that is too long", prong, asy
   assert.deepEqual(lengths.small, [1, 2]);
   assert.deepEqual(lengths.large, [0, 0]);
   assert.ok(lengths.fragment < 32_000);
+});
+
+// Anybody may have made it: a box or a tick for each of so many would keep the browser busy for ever.
+pageTest("an address cannot ask for more than a lab could find", prong, async ({ page }) => {
+  const open = async (report) => {
+    await page.goto("/lab");
+    const fragment = await page.evaluate(async (one) => (await import("/js/lab/permalink.js")).fragmentOf(one), report);
+    await page.goto("about:blank");
+    await page.goto(`/lab${fragment}`);
+  };
+  const ofTime = (wall) => ({ ...REPORT, runs: [{ ...REPORT.runs[0], wall_s: [wall], cpu_s: [0], lanes: [lane(0, 11, [[0, wall]])] }] });
+  for (const report of [outcome("crash", "processes", 2, 1e9), ofTime(1.79769e308)]) {
+    await open(report);
+    await page.getByRole("alert").filter({ hasText: "is no lab's results" }).waitFor();
+  }
+  await open(ofTime(5e-324));
+  await bars(page).waitFor();
 });
 
 pageTest("it can be asked for by keyboard alone", prong, async ({ page }) => {

@@ -2,6 +2,8 @@
 
 const REPORT_BYTES_MAX = 4 << 20; // of one that comes from an address, which anybody may have made
 const ADDRESS_MAX = 32_000; // of characters; longer ones do not survive everywhere
+const WORKERS_MAX = 16;
+const SECONDS_MAX = 1e9;
 
 const toText = (bytes) => btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""))
   .replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
@@ -41,7 +43,8 @@ export async function fragmentOf(report) {
   return `#r=${await packed({ ...report, runs: report.runs.map((run) => ({ ...run, lanes: [] })) })}`;
 }
 
-const isNumbers = (list) => Array.isArray(list) && list.length > 0 && list.length <= 20 && list.every((v) => Number.isFinite(v) && v >= 0);
+const isNumbers = (list) => Array.isArray(list) && list.length > 0 && list.length <= 20
+  && list.every((v) => Number.isFinite(v) && v >= 0 && v <= SECONDS_MAX);
 
 function isLane(lane) {
   return Number.isInteger(lane?.lane) && Array.isArray(lane.spans) && lane.spans.length <= 256
@@ -50,11 +53,14 @@ function isLane(lane) {
 
 function isRun(run) {
   return typeof run?.mode === "string" && isNumbers(run.wall_s) && isNumbers(run.cpu_s) && Number.isFinite(run.median_s)
-    && Array.isArray(run.lanes) && run.lanes.length <= 16 && run.lanes.every(isLane);
+    && Array.isArray(run.lanes) && run.lanes.length <= WORKERS_MAX && run.lanes.every(isLane);
 }
 
+// Of a crash each worker is drawn.
+const isDrawable = ({ experiment, runs }) => experiment !== "crash" || runs.every(({ expected }) => expected <= WORKERS_MAX);
+
 const isReport = (report) => typeof report?.experiment === "string" && Array.isArray(report.runs) && report.runs.length > 0
-  && report.runs.length <= 10 && report.runs.every(isRun) && typeof report.advice?.headline === "string"
+  && report.runs.length <= 10 && report.runs.every(isRun) && isDrawable(report) && typeof report.advice?.headline === "string"
   && typeof report.machine === "object" && report.machine !== null && Number.isFinite(report.machine.ceiling);
 
 // The report in an address, or null when there is none. Throws a sentence when it is spoiled.

@@ -1,5 +1,6 @@
 // A linear scale from 0, with ticks at round figures.
 
+const LEAST = 1e-9; // below it a step could round to 0
 const STEPS = [1, 2, 2.5, 5, 10];
 
 export function roundStep(rough) {
@@ -9,7 +10,7 @@ export function roundStep(rough) {
 
 // `max` becomes `width` pixels; about one tick in `gap` pixels.
 export function scaleTo(max, width, gap = 110) {
-  const end = max > 0 && Number.isFinite(max) ? max : 1;
+  const end = max > LEAST && Number.isFinite(max) ? max : 1;
   const step = roundStep(end / Math.max(2, Math.floor(width / gap)));
   const ticks = [];
   for (let i = 0; i * step <= end * (1 + 1e-9); i++) ticks.push(i * step);

@@ -62,7 +62,7 @@ function makeForm() {
 
 function fillFromAddress() {
   const query = new URLSearchParams(location.search);
-  const name = query.get("experiment") in EXPERIMENTS ? query.get("experiment") : "cpu";
+  const name = Object.hasOwn(EXPERIMENTS, query.get("experiment")) ? query.get("experiment") : "cpu";
   $("workers").value = query.get("workers") ?? 2;
   $("repeat").value = query.get("repeat") ?? 3;
   showExperiment(name, { n: query.get("n") ?? undefined, modes: query.get("modes")?.split(",") });
