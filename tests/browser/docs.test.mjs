@@ -1,10 +1,10 @@
 // The page that lists and runs what the server can be asked.
 
 import { execFile } from "node:child_process";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
-import { after, before } from "node:test";
+import { after } from "node:test";
 import { promisify } from "node:util";
 
 import { assert, axe, fitsPhone, pageTest, prongFor, screenshot } from "./harness.mjs";
@@ -260,13 +260,11 @@ pageTest("the keyboard is enough", prong, async ({ page }) => {
 // ---- with a token ----
 
 const TOKEN = "a-token-for-this-test";
-let folder;
-before(async () => {
-  folder = await mkdtemp(path.join(os.tmpdir(), "prong-docs-"));
-  await writeFile(path.join(folder, "token"), `${TOKEN}\n`, { mode: 0o600 });
-});
-after(() => rm(folder, { recursive: true }));
-const guarded = prongFor({ workers: 1, get tokenFile() { return path.join(folder, "token"); } });
+const folder = mkdtempSync(path.join(os.tmpdir(), "prong-docs-")); // at once: what is done before tests is not in order
+const tokenFile = path.join(folder, "token");
+writeFileSync(tokenFile, `${TOKEN}\n`, { mode: 0o600 });
+after(() => rmSync(folder, { recursive: true }));
+const guarded = prongFor({ workers: 1, tokenFile });
 
 pageTest("a server with a token is described to who has it", guarded, { expected: [/status of 401/] }, async ({ page }) => {
   await page.goto("/docs#status");
