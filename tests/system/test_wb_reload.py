@@ -642,6 +642,7 @@ def test_when_the_old_one_dies_its_work_begins_anew_where_it_can(server, folder)
     s = server(workers=3, express=0, kernels=folder.path)
     old = s.status()["zygote_pid"]
     running = {x: s.later("POST", f"/compute/{x}?count=8&pause_ms=60000") for x in "bc"}
+    s.wait_busy(2)  # before the other takes all workers
     running["a"] = s.later("POST", "/compute/a?count=12&pause_ms=200", prong_chunks=6)
     s.wait_busy(3)
     folder.put("a", "B")
