@@ -31,6 +31,14 @@ class Line:
     def text(self, value):
         return "" if value is None else f"{value:.{self.digits}f}{self.unit}"
 
+    def value_text(self):
+        """With more digits where the usual ones would hide on which side of a bound it is."""
+        bounds = [bound for bound in (self.floor, self.aim) if bound is not None and bound != self.value]
+        digits = self.digits
+        while digits < 6 and any(round(self.value, digits) == round(bound, digits) for bound in bounds):
+            digits += 1
+        return f"{self.value:.{digits}f}{self.unit}"
+
     def verdict(self, others):
         """Says nothing for or against us when others had more than their share of the cores."""
         if self.aim is None:
@@ -61,7 +69,7 @@ def lines_of(name):
     for line in found:
         others = whole if line.others is None else line.others
         warning = f"; others took {others:.0%} of the cores" if others > DISTURBED else ""
-        yield (f"| {name} | {line.what} | {line.text(line.value)} | {line.text(line.floor)} | {line.text(line.aim)} "
+        yield (f"| {name} | {line.what} | {line.value_text()} | {line.text(line.floor)} | {line.text(line.aim)} "
                f"| {line.verdict(others)} | {line.note}{warning} |")
 
 
