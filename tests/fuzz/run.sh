@@ -4,6 +4,9 @@
 set -eu
 cd "$(dirname "$0")/../.."
 
+verbosity=1
+[ -t 1 ] || verbosity=0 # nobody watches
+
 for harness in "$@"; do
     new=build/fuzz/corpus/$harness found=build/fuzz/findings/$harness-
     mkdir -p "$new" build/fuzz/findings
@@ -15,6 +18,6 @@ for harness in "$@"; do
         limit="-runs=${RUNS:-10000000}"
     fi
     echo "fuzz $harness: $limit"
-    build/fuzz/fuzz_"$harness" "$limit" -max_len=2048 -timeout=60 -print_final_stats=1 -verbosity=1 \
+    build/fuzz/fuzz_"$harness" "$limit" -max_len=2048 -timeout=60 -print_final_stats=1 -verbosity=$verbosity \
         -dict=tests/fuzz/http.dict -artifact_prefix="$found" "$new" "tests/fuzz/corpus/$harness"
 done
