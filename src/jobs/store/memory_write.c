@@ -289,6 +289,6 @@ int memory_apply(struct memory *m, struct store_write *w)
     case STORE_KIND_COUNT:
         break;
     }
-    CHECK(false && "a kind of write that there is");
+    CHECK(false);
     return -EINVAL;
 }

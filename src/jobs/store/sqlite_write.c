@@ -438,6 +438,6 @@ int sqlite_apply(struct sqlite *s, struct store_write *w)
     case STORE_KIND_COUNT:
         break;
     }
-    CHECK(false && "a kind of write that there is");
+    CHECK(false);
     return -EINVAL;
 }
