@@ -8,6 +8,7 @@ program() { command -v "$1" >/dev/null 2>&1; }
 daemon() { PATH="$PATH:/usr/sbin" command -v "$1" >/dev/null 2>&1; }
 header_cmocka() { printf '#include <stdarg.h>\n#include <stddef.h>\n#include <setjmp.h>\n#include <cmocka.h>\n' | ${CC:-cc} -E - >/dev/null 2>&1; }
 library() { PATH="$PATH:/sbin:/usr/sbin" ldconfig -p | grep -q "$1 "; }
+fuzzers() { echo 'int LLVMFuzzerTestOneInput(void) { return 0; }' | clang -fsanitize=fuzzer,address -x c - -o /dev/null 2>/dev/null; }
 module() { "${PYTHON:-python3}" -c "import $1" >/dev/null 2>&1; }
 
 missing=
@@ -59,6 +60,7 @@ bench)
     ;;
 fuzz)
     need clang "libFuzzer" program clang
+    need libclang-rt-dev "what it links its fuzzers with" fuzzers
     ;;
 lint)
     need clang-format "the form of the code" program clang-format
