@@ -3,7 +3,7 @@
 import { readFile } from "node:fs/promises";
 import { after, before } from "node:test";
 
-import { assert, axe, fitsPhone, openTable, pageTest, prongFor, screenshot } from "./harness.mjs";
+import { assert, axe, fitsPhone, openTable, pageTest, prongFor, screenshot, until } from "./harness.mjs";
 import { startSite } from "./site.mjs";
 
 let site;
@@ -26,14 +26,6 @@ const ended = (page, text = "pages in") => page.locator("#state", { hasText: tex
 async function metric(page, name) {
   const text = await (await page.request.get("/metrics")).text();
   return Number(new RegExp(`^${name} (\\S+)$`, "m").exec(text)[1]);
-}
-
-async function until(check, what) {
-  const deadline = Date.now() + 15_000;
-  while (!(await check())) {
-    assert.ok(Date.now() < deadline, `waited in vain: ${what}`);
-    await new Promise((resolve) => { setTimeout(resolve, 50); });
-  }
 }
 
 pageTest("pages land in their own rows, and what concurrency bought is told", prong, async ({ page }) => {

@@ -1,12 +1,8 @@
 // The dashboard: what happens shows by itself, and what one can do about it.
 
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import os from "node:os";
-import path from "node:path";
-import { after } from "node:test";
 
-import { assert, axe, eventStream, fitsPhone, pageTest, prongFor, screenshot } from "./harness.mjs";
+import { assert, axe, eventStream, fitsPhone, pageTest, prongFor, screenshot, tokenFileOf, until } from "./harness.mjs";
 
 const prong = prongFor({ workers: 2, enableFaultKernel: true, cacheMax: 0, brakeDeaths: 64 });
 
@@ -16,14 +12,6 @@ const pidsOf = async (page) => (await workers(page).locator("td:first-child").al
 const listeners = async (server) => Number(/^prong_event_streams (\d+)$/m.exec(await (await server.ask("/metrics")).text())[1]);
 const submit = (job) => prong.json("/jobs", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(job) });
 const forget = (id) => prong.ask(`/jobs/${id}`, { method: "DELETE" });
-
-async function until(check, what) {
-  for (const deadline = Date.now() + 15_000; Date.now() < deadline;) {
-    if (await check()) return;
-    await new Promise((resolve) => { setTimeout(resolve, 50); });
-  }
-  assert.fail(`waited in vain: ${what}`);
-}
 
 async function open(page, target = "/") {
   await page.goto(target);
@@ -394,11 +382,7 @@ pageTest("what the server says of itself is all there", prong, async ({ page }) 
 // ---- with a token ----
 
 const TOKEN = "a-token-for-this-test";
-const folder = mkdtempSync(path.join(os.tmpdir(), "prong-dashboard-")); // at once: what is done before tests is not in order
-const tokenFile = path.join(folder, "token");
-writeFileSync(tokenFile, `${TOKEN}\n`, { mode: 0o600 });
-after(() => rmSync(folder, { recursive: true }));
-const guarded = prongFor({ workers: 1, tokenFile });
+const guarded = prongFor({ workers: 1, tokenFile: tokenFileOf(TOKEN) });
 
 // A link could not bring the token.
 pageTest("what a job gave is saved where a token is wanted", guarded, async ({ page }) => {

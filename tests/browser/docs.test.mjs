@@ -1,13 +1,9 @@
 // The page that lists and runs what the server can be asked.
 
 import { execFile } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import os from "node:os";
-import path from "node:path";
-import { after } from "node:test";
 import { promisify } from "node:util";
 
-import { assert, axe, fitsPhone, pageTest, prongFor, screenshot } from "./harness.mjs";
+import { assert, axe, fitsPhone, pageTest, prongFor, screenshot, tokenFileOf, until } from "./harness.mjs";
 
 const prong = prongFor({ workers: 2 });
 const shell = promisify(execFile);
@@ -155,14 +151,6 @@ pageTest("raw text and files are sent as they are", prong, async ({ page }) => {
 const pids = async () => (await prong.json("/status")).workers.map(({ pid }) => pid);
 const busy = async () => (await prong.json("/status")).workers.filter(({ state }) => state === "busy").length;
 
-async function until(check, what) {
-  for (let tries = 0; tries < 500; tries++) {
-    if (await check()) return;
-    await new Promise((resolve) => { setTimeout(resolve, 20); });
-  }
-  assert.fail(what);
-}
-
 pageTest("events are shown as they come, to the last", prong, async ({ page }) => {
   await open(page, "/docs#get_compute_sleep");
   const its = operation(page, "get_compute_sleep");
@@ -260,11 +248,7 @@ pageTest("the keyboard is enough", prong, async ({ page }) => {
 // ---- with a token ----
 
 const TOKEN = "a-token-for-this-test";
-const folder = mkdtempSync(path.join(os.tmpdir(), "prong-docs-")); // at once: what is done before tests is not in order
-const tokenFile = path.join(folder, "token");
-writeFileSync(tokenFile, `${TOKEN}\n`, { mode: 0o600 });
-after(() => rmSync(folder, { recursive: true }));
-const guarded = prongFor({ workers: 1, tokenFile });
+const guarded = prongFor({ workers: 1, tokenFile: tokenFileOf(TOKEN) });
 
 pageTest("a server with a token is described to who has it", guarded, { expected: [/status of 401/] }, async ({ page }) => {
   await page.goto("/docs#status");

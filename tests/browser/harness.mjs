@@ -17,8 +17,10 @@
 // {colorScheme: "dark", viewport: PHONE}.
 
 import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { mkdir, readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
+import os from "node:os";
 import path from "node:path";
 import test, { after, before } from "node:test";
 
@@ -64,6 +66,15 @@ export function prongFor(options = {}) {
   before(async () => { prong.started = await Prong.start(options); });
   after(() => prong.stop?.());
   return prong;
+}
+
+// The name of a file with `token` in it, until this file's tests are over. Made at once: what is done before tests is not in order.
+export function tokenFileOf(token) {
+  const folder = mkdtempSync(path.join(os.tmpdir(), "prong-token-"));
+  const file = path.join(folder, "token");
+  writeFileSync(file, `${token}\n`, { mode: 0o600 });
+  after(() => rmSync(folder, { recursive: true }));
+  return file;
 }
 
 // ---- what must not happen ----
@@ -117,6 +128,16 @@ export function pageTest(name, prong, ...rest) {
       await context.close();
     }
   });
+}
+
+// What `check` gives, once it gives something; for what a page does not show by itself.
+export async function until(check, what) {
+  for (const deadline = Date.now() + PATIENCE_MS; Date.now() < deadline;) {
+    const found = await check();
+    if (found) return found;
+    await new Promise((resolve) => { setTimeout(resolve, 20); });
+  }
+  return assert.fail(`waited in vain: ${what}`);
 }
 
 // Opens the table of figures in `region`, which is made when it is opened, and gives it.

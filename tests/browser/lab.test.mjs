@@ -2,7 +2,7 @@
 
 import { readFile } from "node:fs/promises";
 
-import { assert, axe, eventStream, fitsPhone, openTable, pageTest, prongFor, screenshot } from "./harness.mjs";
+import { assert, axe, eventStream, fitsPhone, openTable, pageTest, prongFor, screenshot, until } from "./harness.mjs";
 
 const prong = prongFor({ workers: 2 });
 
@@ -114,14 +114,7 @@ pageTest("sums beyond what JavaScript can count are shown as they are", prong, a
 pageTest("a lab can be stopped, and the server stops it too", prong, async ({ page }) => {
   await page.goto("/lab?experiment=io&n=600&workers=1&repeat=1&modes=sequential");
   await page.getByRole("button", { name: "Run" }).click();
-  const runs = async (count) => {
-    const running = async () => (await (await page.request.get("/status")).json()).compute.running;
-    for (let i = 0; i < 300; i++) {
-      if ((await running()) === count) return;
-      await page.waitForTimeout(50);
-    }
-    assert.fail(`there never were ${count} runs`);
-  };
+  const runs = (count) => until(async () => (await prong.json("/status")).compute.running === count, `${count} runs`);
   await runs(1);
   await page.getByRole("button", { name: "Stop" }).click();
   await page.getByText("Stopped.").waitFor();

@@ -6,7 +6,7 @@ import os from "node:os";
 import path from "node:path";
 import { after, before } from "node:test";
 
-import { assert, axe, fitsPhone, pageTest, prongFor, ROOT, screenshot } from "./harness.mjs";
+import { assert, axe, fitsPhone, pageTest, prongFor, ROOT, screenshot, until } from "./harness.mjs";
 
 const prong = prongFor({ workers: 2, timeout: 300 });
 
@@ -49,14 +49,6 @@ async function isTheKernels(page) {
   assert.equal(wrong, 0, `of ${pixels} pixels`);
 }
 
-async function until(isSo) {
-  for (;;) {
-    const found = await isSo();
-    if (found) return found;
-    await new Promise((resolve) => { setTimeout(resolve, 20); });
-  }
-}
-
 const jobsAtWork = async () => (await prong.json("/status")).workers.map(({ job }) => job).filter(Boolean);
 
 // How many pictures were stopped before their end, as the server counts them.
@@ -69,7 +61,7 @@ async function stoppedSoFar() {
 async function drawing(page, target) {
   const [response] = await Promise.all([page.waitForResponse(/\/compute\/mandelbrot/), page.goto(target)]);
   const job = await response.headerValue("prong-job");
-  await until(async () => (await jobsAtWork()).includes(job));
+  await until(async () => (await jobsAtWork()).includes(job), "the job at work");
   return job;
 }
 
@@ -138,13 +130,13 @@ for (const [how, act] of [
     await page.locator("#picture").hover();
     const next = page.waitForResponse(/\/compute\/mandelbrot/);
     await act(page);
-    await until(async () => (await stoppedSoFar()) > before);
+    await until(async () => (await stoppedSoFar()) > before, "another one stopped");
     assert.ok(!(await jobsAtWork()).includes(first));
     const second = await (await next).headerValue("prong-job");
     assert.notEqual(second, first);
     assert.notEqual(page.url(), address);
     await page.goto("about:blank");
-    await until(async () => (await jobsAtWork()).length === 0);
+    await until(async () => (await jobsAtWork()).length === 0, "nobody at work");
   });
 }
 
@@ -152,7 +144,7 @@ pageTest("it can be stopped, and drawn again", prong, async ({ page }) => {
   await drawing(page, SLOW);
   const before = await stoppedSoFar();
   await page.getByRole("button", { name: "Stop" }).click();
-  await until(async () => (await stoppedSoFar()) > before);
+  await until(async () => (await stoppedSoFar()) > before, "another one stopped");
   assert.deepEqual(await jobsAtWork(), []);
   await isIn(page, "stopped");
   await page.goto(MIDDLING);
@@ -203,7 +195,7 @@ pageTest("a worker is killed while it draws: its tiles are lost, drawn again, an
   assert.ok(Number(await retries.textContent()) >= 1);
   const { workers } = await prong.json("/status");
   assert.ok(!workers.some(({ pid }) => pids.includes(String(pid))), "they are gone");
-  await until(async () => (await prong.json("/status")).workers.filter(({ kind }) => kind === "ordinary").length === 2);
+  await until(async () => (await prong.json("/status")).workers.filter(({ kind }) => kind === "ordinary").length === 2, "both workers");
 });
 
 pageTest("what was lost is known by its units, and what has come again is taken off it", prong, async ({ page }) => {

@@ -4,7 +4,7 @@ import { execFile } from "node:child_process";
 import path from "node:path";
 import { promisify } from "node:util";
 
-import { assert, axe, fitsPhone, pageTest, prongFor, ROOT, screenshot } from "./harness.mjs";
+import { assert, axe, fitsPhone, pageTest, prongFor, ROOT, screenshot, until } from "./harness.mjs";
 
 const prong = prongFor({ workers: 2, enableFaultKernel: true });
 const EXAMPLES = ["echo", "mandelbrot", "map", "matmul", "pi", "primes", "sleep", "stats", "sum"];
@@ -24,12 +24,6 @@ async function run(page, kind = "good") {
 }
 
 const figure = (page, title) => page.locator("#costs dl.figures div", { has: page.getByText(title, { exact: true }) }).locator("dd").textContent();
-
-// Until the server says so; it says it within its own time.
-async function until(what, isSo) {
-  while (!(await isSo())) await new Promise((resolve) => { setTimeout(resolve, 20); });
-  assert.ok(true, what);
-}
 
 for (const name of EXAMPLES) {
   pageTest(`${name} runs by its example`, prong, async ({ page }) => {
@@ -158,9 +152,9 @@ pageTest("a run is stopped by Cancel, and by leaving", prong, { allowed: [/ERR_A
   for (const leave of [() => page.getByRole("button", { name: "Cancel" }).click(), () => page.goto("about:blank")]) {
     await open(page, "/run?kernel=sleep&seconds=3000#timeout=25");
     await page.getByRole("button", { name: "Run", exact: true }).click();
-    await until("it runs", async () => (await running()) === 1);
+    await until(async () => (await running()) === 1, "it runs");
     await leave();
-    await until("it is gone", async () => (await running()) === 0);
+    await until(async () => (await running()) === 0, "it is gone");
   }
   await open(page, "/run");
   await page.locator("#history").getByText("cancelled").waitFor();
@@ -195,11 +189,11 @@ pageTest("a durable job outlives the page, and is cancelled from it", prong, { a
   await page.getByRole("button", { name: "Run as a durable job" }).click();
   const id = await page.locator("#job a").first().textContent();
   const stateOf = async () => (await prong.json(`/jobs/${id}`)).state;
-  await until("it runs", async () => (await stateOf()) === "running");
+  await until(async () => (await stateOf()) === "running", "it runs");
   const asked = [];
   await page.route(`**/jobs/${id}`, (route) => { asked.push(route); }, { times: 1 });
   await page.reload();
-  await until("it asks for the job", async () => asked.length === 1);
+  await until(async () => asked.length === 1, "it asks for the job");
   assert.equal(await page.getByRole("button", { name: "Cancel" }).isVisible(), false, "not before it is known what to cancel");
   await asked[0].continue();
   await page.getByRole("button", { name: "Cancel" }).click();
